@@ -1,0 +1,19 @@
+// NATS subjects.
+#include "subject.h"
+
+#include <stdio.h>
+
+const char *subject_team(char *out, const char *team, size_t team_len) {
+  snprintf(out, SUBJECT_BYTES, "muster.pos.%.*s", (int)team_len, team);
+  return out;
+}
+
+const char *subject_log(char *out, unsigned shard) {
+  snprintf(out, SUBJECT_BYTES, "muster.log.%u", shard);
+  return out;
+}
+
+const char *subject_replica(char *out, const char *kind, const char *id) {
+  snprintf(out, SUBJECT_BYTES, "muster.replica.%s.%s", kind, id);
+  return out;
+}

@@ -1,0 +1,17 @@
+// The one place that spells NATS subjects and the stream. Pure; any thread.
+#ifndef MUSTER_SUBJECT_H
+#define MUSTER_SUBJECT_H
+
+#include <stddef.h>
+
+#define SUBJECT_BYTES 192  // holds every subject of ours
+#define SUBJECT_STREAM "MUSTER_LOG"
+#define SUBJECT_ALL_LOGS "muster.log.*"
+#define SUBJECT_ALL_REPLICAS "muster.replica.>"
+
+// Write the subject into out, which has SUBJECT_BYTES, and return it. Ids must be valid ids.
+const char *subject_team(char *out, const char *team, size_t team_len);
+const char *subject_log(char *out, unsigned shard);
+const char *subject_replica(char *out, const char *kind, const char *id);
+
+#endif

@@ -1,0 +1,101 @@
+// The Protocol Buffers wire format, for the few hot messages that are read and written by hand; everything else uses
+// protobuf-c. Source: protobuf.dev, "Encoding". Pure; any thread.
+//
+// Readers never read beyond `end`. Writers write at most the stated number of bytes and return the next free place.
+#ifndef MUSTER_WIRE_H
+#define MUSTER_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
+
+struct wire_reader {
+  const uint8_t *at;
+  const uint8_t *end;
+};
+
+// One field: its number, its type, and its value: `number` for VARINT, FIXED64 and FIXED32, `bytes` for BYTES, which
+// point into the message.
+struct wire_field {
+  uint32_t id;
+  enum wire_type type;
+  uint64_t number;
+  struct wire_reader bytes;
+};
+
+enum wire_status { WIRE_FIELD, WIRE_END, WIRE_BAD };
+
+// Reads the next field. WIRE_END at the end of the message, WIRE_BAD if the bytes are no message.
+enum wire_status wire_next(struct wire_reader *reader, struct wire_field *out_field)
+    __attribute__((warn_unused_result));
+
+// Reads a varint of at most 10 bytes; false if it does not end before `end` or is longer.
+bool wire_varint(struct wire_reader *reader, uint64_t *out_value) __attribute__((warn_unused_result));
+
+static inline struct wire_reader wire_reader(const void *bytes, size_t len) {
+  return (struct wire_reader){bytes, (const uint8_t *)bytes + len};
+}
+
+static inline size_t wire_left(const struct wire_reader *reader) {
+  return (size_t)(reader->end - reader->at);
+}
+
+// At most 10 bytes.
+static inline uint8_t *wire_put_varint(uint8_t *to, uint64_t value) {
+  while (value >= 0x80) {
+    *to++ = (uint8_t)(value | 0x80);
+    value >>= 7;
+  }
+  *to++ = (uint8_t)value;
+  return to;
+}
+
+// At most 5 bytes for ids below 2^28.
+static inline uint8_t *wire_put_tag(uint8_t *to, uint32_t id, enum wire_type type) {
+  return wire_put_varint(to, (uint64_t)id << 3 | type);
+}
+
+static inline uint8_t *wire_put_uint(uint8_t *to, uint32_t id, uint64_t value) {
+  return wire_put_varint(wire_put_tag(to, id, WIRE_VARINT), value);
+}
+
+// The machine is little-endian, as the wire is; wire.c asserts it.
+static inline uint8_t *wire_put_fixed64(uint8_t *to, uint32_t id, uint64_t value) {
+  to = wire_put_tag(to, id, WIRE_FIXED64);
+  memcpy(to, &value, 8);
+  return to + 8;
+}
+
+static inline uint8_t *wire_put_fixed32(uint8_t *to, uint32_t id, uint32_t value) {
+  to = wire_put_tag(to, id, WIRE_FIXED32);
+  memcpy(to, &value, 4);
+  return to + 4;
+}
+
+static inline uint8_t *wire_put_bytes(uint8_t *to, uint32_t id, const void *bytes, size_t len) {
+  to = wire_put_varint(wire_put_tag(to, id, WIRE_BYTES), len);
+  if (len) memcpy(to, bytes, len);
+  return to + len;
+}
+
+static inline size_t wire_varint_bytes(uint64_t value) {
+  size_t n = 1;
+  while (value >= 0x80) {
+    value >>= 7;
+    n++;
+  }
+  return n;
+}
+
+static inline uint64_t wire_zigzag(int64_t value) {
+  return ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
+}
+
+static inline int64_t wire_unzigzag(uint64_t value) {
+  return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
+}
+
+#endif

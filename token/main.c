@@ -1,0 +1,2 @@
+// placeholder removed by the token work
+int main(void) { return 0; }
