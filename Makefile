@@ -71,8 +71,79 @@ $(BUILD)/test/test_%: $(BUILD)/test/unit/test_%.o $(UNIT_OBJECTS)
 unit: $(UNIT_TESTS:%=$(BUILD)/test/test_%)
 	@for test in $^; do $$test || exit 1; done
 
+BUILD_PY := $(PROTO:%=$(BUILD)/gen/py/%_pb2.py)
+$(BUILD)/gen/py/%_pb2.py: proto/%.proto
+	@mkdir -p $(@D)
+	protoc --proto_path=proto --python_out=$(@D) $<
+
+# Tests that start the real programs. TESTS=test_replay.py (or pytest's own arguments) runs some of them.
+.PHONY: system
+system: all $(BUILD_PY)
+	MUSTER_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -m pytest -p no:cacheprovider -q $(TESTS:%=test/system/%) \
+	  $(if $(TESTS),,test/system)
+
+# All suites run even if one fails, one after the other.
+.PHONY: test test-suites
+test:
+	deploy/deps.sh build test
+	$(MAKE) --no-print-directory --keep-going --jobs=1 test-suites
+test-suites: unit system
+
+.PHONY: check
+check:
+	deploy/deps.sh build test
+	$(MAKE) --no-print-directory $(GENERATED)
+	@$(file >$(BUILD)/compiler-flags,$(CPPFLAGS) $(CFLAGS))
+	/usr/bin/python3 test/check.py --compiler-flags $(BUILD)/compiler-flags
+
+.PHONY: format
+format:
+	clang-format -i $(shell git ls-files '*.c' '*.h')
+
+# ---- running it here: deploy/local ----
+TRACKERS ?= 2
+GATEWAYS ?= 2
+WORKERS ?= 1000
+TEAMS ?= 10
+DEVICE_PORT ?= 7300
+HTTP_PORT ?= 8080
+DURATION ?=
+STACK := deploy/local/main.py --programs $(BUILD)/bin
+STACK_SIZE = --trackers $(TRACKERS) --gateways $(GATEWAYS) --device-port $(DEVICE_PORT) --http-port $(HTTP_PORT)
+
+.PHONY: deps up down status demo
+deps:
+	deploy/deps.sh build
+up:
+	@deploy/deps.sh build
+	@$(MAKE) --no-print-directory all
+	@$(STACK) up $(STACK_SIZE)
+down:
+	@$(STACK) down
+status:
+	@$(STACK) status
+demo:
+	@deploy/deps.sh build
+	@$(MAKE) --no-print-directory all
+	@$(STACK) demo $(STACK_SIZE) --workers $(WORKERS) --teams $(TEAMS) $(if $(DURATION),--duration $(DURATION))
+
 .PHONY: clean
 clean:
-	rm -rf build .run node_modules
+	@[ ! -e .run ] || $(STACK) clean
+	rm -rf build node_modules
+
+.PHONY: help
+help:
+	@echo 'make          builds build/bin/muster-{tracker,gateway,simulator,token}'
+	@echo 'make demo     starts everything and simulated workers, prints the address of the map; Ctrl-C ends it'
+	@echo '              (WORKERS=$(WORKERS) TEAMS=$(TEAMS) DURATION=seconds, and the settings of make up)'
+	@echo 'make up       starts everything in the background, writes .run/env'
+	@echo '              (TRACKERS=$(TRACKERS) GATEWAYS=$(GATEWAYS) DEVICE_PORT=$(DEVICE_PORT) HTTP_PORT=$(HTTP_PORT))'
+	@echo 'make status   shows what runs; make down stops it and keeps its data'
+	@echo 'make test     all tests: unit, page, system'
+	@echo 'make check    format, warnings of gcc and clang, headers, include fences'
+	@echo 'make format   formats the C sources'
+	@echo 'make deps     installs what this machine lacks from Debian packages; up, demo, check and test do it themselves'
+	@echo 'make clean    stops everything and removes all that was built or stored'
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
