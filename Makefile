@@ -20,7 +20,10 @@ LIBS_common := -luv -ljwt -lcjson -lprotobuf-c -lpthread -lm
 # ---- sources: every file is named here ----
 PROTO := device team
 COMMON := buffer clock config frame hist ident log mailbox metrics position subject token update wire
-SRC_tracker :=
+SRC_tracker := ack admin batcher conn intake main message pgarray publish recorder server session store store_write
+UNIT_tracker := ack batcher message pgarray session
+EXTRA_tracker = $(BUILD)/gen/schema_files.o
+SCHEMA := 001_initial.sql
 LIBS_tracker := -lnats -lpq -lcivetweb
 SRC_gateway :=
 LIBS_gateway := -lnats -lpq -lcivetweb
@@ -44,6 +47,10 @@ $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h: proto/%.proto
 	protoc-c --proto_path=proto --c_out=$(BUILD)/gen $<
 $(BUILD)/gen/%.o: CFLAGS += -Wno-conversion
 GENERATED := $(PROTO:%=$(BUILD)/gen/%.pb-c.h)
+
+$(BUILD)/gen/schema_files.c: common/embed.py $(SCHEMA:%=tracker/schema/%)
+	@mkdir -p $(@D)
+	/usr/bin/python3 common/embed.py $@ schema_files $(foreach f,$(SCHEMA),$(f)=tracker/schema/$(f))
 
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@

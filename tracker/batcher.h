@@ -1,0 +1,78 @@
+// Pending batches: one live batch per team that has news, and the open log batch of all teams. An update is encoded
+// once and appended to both. Pure; owned by the tracker's loop. Batches are lent to the publisher and come back.
+//
+// Overflow: nothing is ever dropped here. batcher_backlog says how many bytes of log batches are not durable yet; the
+// loop stops reading devices while that is beyond its limit.
+#ifndef MUSTER_BATCHER_H
+#define MUSTER_BATCHER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buffer.h"
+#include "update.h"
+
+struct batcher;
+struct batch_team;  // a team as the batcher knows it; lives as long as the batcher
+
+// What to publish on muster.pos.<team>.
+struct live_batch {
+  struct live_batch *next;
+  struct batch_team *team;
+  struct buffer bytes;
+};
+
+// Names a connection that wants to hear when a log batch is durable.
+struct batch_waiter {
+  uint32_t slot, generation;
+};
+
+// What to store on muster.log.<shard>.
+struct log_batch {
+  struct log_batch *next;  // in the list of batches that are not durable, by number
+  uint64_t number;
+  struct buffer bytes;
+  bool durable;
+  bool with_publisher;
+  int64_t not_before_us;  // monotonic; when to publish it again after a failure
+  struct batch_waiter *waiters;
+  size_t waiter_count, waiter_capacity;
+};
+
+struct batcher *batcher_new(const char *tracker, int64_t started_at_us);
+void batcher_free(struct batcher *batcher);
+
+struct batch_team *batcher_team(struct batcher *batcher, const char *team);
+const char *batch_team_name(const struct batch_team *team);
+
+// Appends an update (its team field is set here) and returns the number of the log batch that it is in.
+uint64_t batcher_append(struct batcher *batcher, struct batch_team *team, struct update *update);
+
+// Adds a connection to those that hear of this log batch's durability. The batch must not be durable yet.
+void batcher_wait(struct batcher *batcher, uint64_t number, struct batch_waiter waiter);
+
+// Batches are cut at this size, well below the megabyte that NATS takes.
+#define BATCHER_MAX_BYTES (256 * 1024)
+
+// Takes all pending live batches, as a list; NULL if there is none. batcher_return_live gives them back.
+struct live_batch *batcher_take_live(struct batcher *batcher);
+void batcher_return_live(struct batcher *batcher, struct live_batch *list);
+
+// Closes the open log batch, if anything is in it. Closed batches stay the batcher's until they are durable.
+void batcher_close_log(struct batcher *batcher);
+
+// The closed batches, oldest first, through their `next`.
+struct log_batch *batcher_first_log(struct batcher *batcher);
+struct log_batch *batcher_find_log(struct batcher *batcher, uint64_t number);  // NULL if there is none
+
+// A batch is stored. Each batch that is thereby durable together with all before it is handed to `done`, in order, and
+// is freed after.
+typedef void (*batcher_done)(void *context, const struct log_batch *batch);
+void batcher_log_durable(struct batcher *batcher, struct log_batch *batch, batcher_done done, void *context);
+
+uint64_t batcher_newest_log(const struct batcher *batcher);   // number of the newest batch with anything in it
+uint64_t batcher_durable_log(const struct batcher *batcher);  // all batches up to this number are durable
+size_t batcher_backlog(const struct batcher *batcher);        // bytes of log batches that are not durable
+
+#endif

@@ -1,0 +1,255 @@
+// The intake's loop part: a prepare handle looks, after each round of events, whether there is anything to hand over.
+#include "intake.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "log.h"
+#include "team.pb-c.h"
+#include "version.h"
+
+#define HEARTBEAT_MS 2000
+#define RETRY_US 250000
+
+struct intake {
+  struct intake_config config;
+  struct intake_events events;
+  struct batcher *batcher;
+  struct publisher *publisher;
+  uv_prepare_t prepare;
+  uv_timer_t log_timer;    // runs while the open log batch waits for more
+  uv_timer_t retry_timer;  // runs while batches wait to be published again
+  uv_timer_t heartbeat;
+  struct publish_work work;  // with the publisher while `busy`
+  bool busy, heartbeat_due, log_waits, pressed;
+  bool log_pending;  // some closed log batch may be without the publisher
+  uint64_t live_lost;
+  uint64_t positions;
+  struct metric *positions_total, *live_lost_total, *retries_total, *backlog, *pressures_total;
+};
+
+static void hand_over(struct intake *intake);
+
+// ---- taking in ----
+
+struct batch_team *intake_team(struct intake *intake, const char *team) {
+  return batcher_team(intake->batcher, team);
+}
+
+static void watch_backlog(struct intake *intake) {
+  size_t bytes = batcher_backlog(intake->batcher);
+  metric_set(intake->backlog, (int64_t)bytes);
+  bool press = bytes > (intake->pressed ? intake->config.backlog_bytes / 2 : intake->config.backlog_bytes);
+  if (press == intake->pressed) return;
+  intake->pressed = press;
+  if (press) metric_add(intake->pressures_total, 1);
+  log_warn(press ? "backlog_full" : "backlog_drained", "bytes=%zu", bytes);
+  intake->events.pressure(intake->events.context, press);
+}
+
+static void on_log_timer(uv_timer_t *timer) {
+  struct intake *intake = timer->data;
+  intake->log_waits = false;
+  batcher_close_log(intake->batcher);
+  intake->log_pending = true;
+}
+
+uint64_t intake_append(struct intake *intake, struct batch_team *team, struct update *update) {
+  uint64_t batch = batcher_append(intake->batcher, team, update);
+  if (update->has_position) {
+    intake->positions++;
+    metric_add(intake->positions_total, 1);
+  }
+  if (!intake->log_waits) {
+    intake->log_waits = true;
+    uv_timer_start(&intake->log_timer, on_log_timer, intake->config.log_interval_ms, 0);
+  }
+  return batch;
+}
+
+void intake_wait(struct intake *intake, uint64_t batch, struct batch_waiter waiter) {
+  batcher_wait(intake->batcher, batch, waiter);
+}
+
+uint64_t intake_durable(const struct intake *intake) {
+  return batcher_durable_log(intake->batcher);
+}
+
+// ---- handing over ----
+
+static void write_heartbeat(struct intake *intake, struct buffer *out) {
+  bool stopping = false, recorder = false;
+  Muster__Replica replica = MUSTER__REPLICA__INIT;
+  intake->events.describe(intake->events.context, &replica.connections, &stopping, &recorder);
+  replica.kind = "tracker";
+  replica.id = (char *)intake->config.publish.id;
+  replica.version = MUSTER_VERSION;
+  replica.has_started_at_us = replica.has_at_us = replica.has_connections = replica.has_log_number = true;
+  replica.has_log_acked = replica.has_live_lost = replica.has_stopping = replica.has_recorder = true;
+  replica.has_handled = true;
+  replica.started_at_us = intake->config.publish.started_at_us;
+  replica.at_us = clock_wall_us();
+  replica.log_number = batcher_newest_log(intake->batcher);
+  replica.log_acked = batcher_durable_log(intake->batcher);
+  replica.live_lost = intake->live_lost;
+  replica.handled = intake->positions;
+  replica.stopping = stopping;
+  replica.recorder = recorder;
+  size_t len = muster__replica__get_packed_size(&replica);
+  muster__replica__pack(&replica, buffer_reserve(out, len));
+  out->len = len;
+}
+
+static void on_retry(uv_timer_t *timer) {
+  struct intake *intake = timer->data;
+  intake->log_pending = true;
+  hand_over(intake);
+}
+
+// Puts the closed log batches that are due into the work; leaves the timer running for those that are not.
+static void take_logs(struct intake *intake) {
+  intake->log_pending = false;
+  int64_t now_us = clock_mono_us();
+  for (struct log_batch *batch = batcher_first_log(intake->batcher); batch; batch = batch->next) {
+    if (batch->durable || batch->with_publisher) continue;
+    if (batch->not_before_us > now_us) {
+      uv_timer_start(&intake->retry_timer, on_retry, (uint64_t)(batch->not_before_us - now_us) / 1000 + 1, 0);
+      return;
+    }
+    if (intake->work.log_count == PUBLISH_MAX_LOGS) {
+      intake->log_pending = true;
+      return;
+    }
+    batch->with_publisher = true;
+    intake->work.logs[intake->work.log_count++] = batch;
+  }
+}
+
+static void hand_over(struct intake *intake) {
+  if (intake->busy) return;
+  struct publish_work *work = &intake->work;
+  work->live = batcher_take_live(intake->batcher);
+  work->log_count = 0;
+  work->replica.len = 0;
+  if (intake->log_pending) take_logs(intake);
+  if (intake->heartbeat_due) write_heartbeat(intake, &work->replica);
+  intake->heartbeat_due = false;
+  if (!work->live && work->log_count == 0 && work->replica.len == 0) return;
+  intake->busy = true;
+  publisher_submit(intake->publisher, work);
+}
+
+// Before the loop waits for events: everything that this round brought is in the batches.
+static void on_prepare(uv_prepare_t *prepare) {
+  struct intake *intake = prepare->data;
+  hand_over(intake);
+  watch_backlog(intake);
+}
+
+static void on_heartbeat(uv_timer_t *timer) {
+  ((struct intake *)timer->data)->heartbeat_due = true;
+}
+
+// ---- what the publisher says ----
+
+static void on_done(void *context, struct publish_work *work) {
+  struct intake *intake = context;
+  batcher_return_live(intake->batcher, work->live);
+  intake->live_lost += work->live_lost;
+  metric_add(intake->live_lost_total, (int64_t)work->live_lost);
+  intake->busy = false;
+}
+
+static void tell_waiters(void *context, const struct log_batch *batch) {
+  struct intake *intake = context;
+  for (size_t i = 0; i < batch->waiter_count; i++) {
+    intake->events.durable(intake->events.context, batch->waiters[i]);
+  }
+}
+
+static void on_stored(void *context, uint64_t number, const char *fault) {
+  struct intake *intake = context;
+  struct log_batch *batch = batcher_find_log(intake->batcher, number);
+  if (!batch || batch->durable) return;  // an ack that came after its deadline, of a batch that was stored again
+  if (!fault) {
+    batcher_log_durable(intake->batcher, batch, tell_waiters, intake);
+    return;
+  }
+  log_warn("log_batch_retry", "number=%llu fault=%s", (unsigned long long)number, LOG_TEXT(fault, strlen(fault)));
+  metric_add(intake->retries_total, 1);
+  batch->with_publisher = false;
+  batch->not_before_us = clock_mono_us() + RETRY_US;
+  intake->log_pending = true;
+}
+
+// The connection broke: what nats.c had not written yet is gone.
+static void on_live_cut(void *context) {
+  struct intake *intake = context;
+  intake->live_lost++;
+  metric_add(intake->live_lost_total, 1);
+}
+
+// ---- life ----
+
+static void register_metrics(struct intake *intake, struct metrics *m) {
+  intake->positions_total = metrics_counter(m, "muster_tracker_positions_total", "", "Positions taken in.");
+  intake->live_lost_total =
+      metrics_counter(m, "muster_tracker_live_lost_total", "", "Live batches, or broken connections, that lost news.");
+  intake->retries_total =
+      metrics_counter(m, "muster_tracker_log_retries_total", "", "Log batches that had to be published again.");
+  intake->backlog = metrics_gauge(m, "muster_tracker_backlog_bytes", "", "Bytes of log batches not stored yet.");
+  intake->pressures_total =
+      metrics_counter(m, "muster_tracker_pressures_total", "", "Times that reading stopped because of the backlog.");
+}
+
+struct intake *intake_new(uv_loop_t *loop, const struct intake_config *config, const struct intake_events *events,
+                          struct metrics *metrics, const char **out_fault) {
+  struct intake *intake = calloc(1, sizeof *intake);
+  if (!intake) abort();
+  intake->config = *config;
+  intake->events = *events;
+  intake->batcher = batcher_new(config->publish.id, config->publish.started_at_us);
+  register_metrics(intake, metrics);
+  struct publish_events to_us = {intake, on_done, on_stored, on_live_cut};
+  intake->publisher = publisher_start(loop, &config->publish, &to_us, metrics, out_fault);
+  if (!intake->publisher) return NULL;  // the program ends
+  uv_prepare_init(loop, &intake->prepare);
+  uv_timer_init(loop, &intake->log_timer);
+  uv_timer_init(loop, &intake->retry_timer);
+  uv_timer_init(loop, &intake->heartbeat);
+  intake->prepare.data = intake->log_timer.data = intake->retry_timer.data = intake->heartbeat.data = intake;
+  uv_prepare_start(&intake->prepare, on_prepare);
+  uv_timer_start(&intake->heartbeat, on_heartbeat, 0, HEARTBEAT_MS);
+  return intake;
+}
+
+bool intake_ready(const struct intake *intake) {
+  return publisher_ready(intake->publisher);
+}
+
+bool intake_idle(const struct intake *intake) {
+  return !intake->busy && batcher_durable_log(intake->batcher) == batcher_newest_log(intake->batcher);
+}
+
+void intake_drain(struct intake *intake) {
+  uv_timer_stop(&intake->log_timer);
+  on_log_timer(&intake->log_timer);
+  intake->heartbeat_due = true;
+}
+
+void intake_stop(struct intake *intake) {
+  publisher_stop(intake->publisher);
+  uv_close((uv_handle_t *)&intake->prepare, NULL);
+  uv_close((uv_handle_t *)&intake->log_timer, NULL);
+  uv_close((uv_handle_t *)&intake->retry_timer, NULL);
+  uv_close((uv_handle_t *)&intake->heartbeat, NULL);
+}
+
+void intake_free(struct intake *intake) {
+  if (!intake) return;
+  publisher_free(intake->publisher);
+  batcher_free(intake->batcher);
+  buffer_fini(&intake->work.replica);
+  free(intake);
+}

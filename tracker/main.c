@@ -1,0 +1,238 @@
+// muster-tracker: settings, then the parts in the order they start and, the other way round, stop.
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "admin.h"
+#include "clock.h"
+#include "config.h"
+#include "ident.h"
+#include "intake.h"
+#include "log.h"
+#include "recorder.h"
+#include "server.h"
+#include "token.h"
+#include "version.h"
+
+extern const struct embedded schema_files[];  // generated from tracker/schema/
+
+#define RESERVED_FILES 64  // for NATS, Postgres, HTTP, logs
+
+struct tracker_config {
+  char *id, *listen, *admin, *nats_url, *database_url, *token_key, *log_level;
+  long retention_days, log_interval_ms, backlog_bytes, log_max_age_s, log_max_bytes;
+  long idle_timeout_ms, hello_timeout_ms, ack_delay_ms, ack_reports, max_connections;
+};
+
+#define AT(field) offsetof(struct tracker_config, field)
+static const struct setting settings[] = {
+    {"id", SETTING_STRING, AT(id), "tracker-1", 0, 0, "Name of this replica: [A-Za-z0-9_-]{1,64}, unique.", NULL},
+    {"listen", SETTING_STRING, AT(listen), "127.0.0.1:7300", 0, 0, "Address for devices.", NULL},
+    {"admin", SETTING_STRING, AT(admin), "127.0.0.1:7400", 0, 0, "Address for /healthz, /readyz and /metrics.", NULL},
+    {"nats-url", SETTING_STRING, AT(nats_url), "nats://127.0.0.1:4222", 0, 0, "NATS server, with JetStream.", NULL},
+    {"database-url", SETTING_SECRET, AT(database_url), "", 0, 0, "Postgres, as URL or key=value words.", NULL},
+    {"token-key", SETTING_SECRET, AT(token_key), "", 0, 0, "Key that tokens are signed with (HS256), 32 bytes or more.",
+     NULL},
+    {"retention-days", SETTING_INT, AT(retention_days), "0", 0, 36500,
+     "Positions older than this are refused as too_old; 0 takes positions of any age.", NULL},
+    {"log-interval-ms", SETTING_INT, AT(log_interval_ms), "5", 1, 1000,
+     "How long a log batch waits for more positions before it is stored.", NULL},
+    {"backlog-bytes", SETTING_INT, AT(backlog_bytes), "16777216", 65536, 1L << 32,
+     "Bytes of log batches not stored yet at which devices are no longer read.", NULL},
+    {"log-max-age-s", SETTING_INT, AT(log_max_age_s), "86400", 0, 31536000,
+     "How long the stream keeps messages; 0 for ever. Only when this tracker creates the stream.", NULL},
+    {"log-max-bytes", SETTING_INT, AT(log_max_bytes), "4294967296", 0, 1L << 50,
+     "How large the stream may grow; 0: no limit. Only when this tracker creates the stream.", NULL},
+    {"idle-timeout-ms", SETTING_INT, AT(idle_timeout_ms), "60000", 1000, 86400000,
+     "A device silent for longer is disconnected.", NULL},
+    {"hello-timeout-ms", SETTING_INT, AT(hello_timeout_ms), "10000", 1000, 60000,
+     "A connection must say Hello within this time.", NULL},
+    {"ack-delay-ms", SETTING_INT, AT(ack_delay_ms), "8000", 0, 60000, "Acks are coalesced for so long …", NULL},
+    {"ack-reports", SETTING_INT, AT(ack_reports), "16", 1, 1024, "… or over so many reports.", NULL},
+    {"max-connections", SETTING_INT, AT(max_connections), "0", 0, 1000000,
+     "Devices at once; 0: what the limit of open files allows.", NULL},
+    {"log-level", SETTING_STRING, AT(log_level), "info", 0, 0, "Least level logged: debug, info, warn, error.", NULL},
+};
+static const struct config config_table = {
+    .program = "muster-tracker",
+    .about =
+        "Takes in devices' positions, publishes them live on NATS, stores them in JetStream, and acks what is\n"
+        "durable. One of all trackers is elected to record the stream into Postgres. Run as many as you like.",
+    .settings = settings,
+    .count = sizeof settings / sizeof *settings,
+};
+
+struct tracker {
+  struct tracker_config config;
+  uv_loop_t loop;
+  uv_signal_t sigint, sigterm;
+  struct metrics *metrics;
+  struct server *server;
+  struct intake *intake;
+  struct recorder *recorder;
+  struct admin *admin;
+  _Atomic bool stopping;
+};
+
+static int fail(const char *what, const char *why) {
+  fprintf(stderr, "muster-tracker: %s: %s\n", what, why);
+  return 1;
+}
+
+static const char *why_not_ready(void *context) {
+  struct tracker *tracker = context;
+  if (tracker->stopping) return "stopping\n";
+  return intake_ready(tracker->intake) ? NULL : "NATS or its stream is out of reach\n";
+}
+
+static void on_durable(void *context, struct batch_waiter waiter) {
+  server_durable(((struct tracker *)context)->server, waiter);
+}
+
+static void on_pressure(void *context, bool on) {
+  server_pressure(((struct tracker *)context)->server, on);
+}
+
+static void on_describe(void *context, uint32_t *out_connections, bool *out_stopping, bool *out_recorder) {
+  struct tracker *tracker = context;
+  *out_connections = server_connections(tracker->server);
+  *out_stopping = server_stopping(tracker->server);
+  *out_recorder = tracker->recorder && recorder_leads(tracker->recorder);
+}
+
+// All devices are gone: what keeps the loop running goes, too.
+static void on_stopped(void *context) {
+  struct tracker *tracker = context;
+  recorder_stop(tracker->recorder);
+  tracker->recorder = NULL;
+  intake_stop(tracker->intake);
+  uv_close((uv_handle_t *)&tracker->sigint, NULL);
+  uv_close((uv_handle_t *)&tracker->sigterm, NULL);
+}
+
+static void on_signal(uv_signal_t *signal, int number) {
+  struct tracker *tracker = signal->data;
+  log_info("stopping", "signal=%d", number);
+  tracker->stopping = true;
+  server_stop(tracker->server, on_stopped, tracker);
+}
+
+// Raises the limit of open files as far as allowed and says how many devices fit.
+static unsigned fitting_connections(long wanted, const char **out_fault) {
+  static char fault[128];
+  struct rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files)) return *out_fault = strerror(errno), 0;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+  getrlimit(RLIMIT_NOFILE, &files);
+  unsigned fit = files.rlim_cur > 1000000 ? 1000000 : (unsigned)files.rlim_cur;
+  fit = fit > RESERVED_FILES ? fit - RESERVED_FILES : 0;
+  if (fit > 0 && (unsigned)wanted <= fit) return wanted ? (unsigned)wanted : fit;
+  snprintf(fault, sizeof fault, "the limit of open files (ulimit -n) is %llu, which leaves room for %u devices",
+           (unsigned long long)files.rlim_cur, fit);
+  *out_fault = fault;
+  return 0;
+}
+
+static int check_config(const struct tracker_config *config) {
+  if (!ident_valid(config->id, strlen(config->id))) return fail("id", "must be [A-Za-z0-9_-]{1,64}");
+  if (strlen(config->token_key) < TOKEN_KEY_MIN_BYTES) {
+    return fail("token-key", "MUSTER_TOKEN_KEY (or …_FILE) must have 32 bytes or more");
+  }
+  if (!*config->database_url) return fail("database-url", "MUSTER_DATABASE_URL (or …_FILE) is not set");
+  return 0;
+}
+
+static int start_server(struct tracker *tracker) {
+  const struct tracker_config *config = &tracker->config;
+  char host[64];
+  const char *fault = "";
+  struct server_config server = {
+      .host = host,
+      .token_key = config->token_key,
+      .retention_days = config->retention_days,
+      .idle_timeout_ms = config->idle_timeout_ms,
+      .hello_timeout_ms = config->hello_timeout_ms,
+      .ack_delay_ms = config->ack_delay_ms,
+      .ack_reports = config->ack_reports,
+  };
+  if (!config_address(config->listen, host, sizeof host, &server.port)) return fail("listen", "is not HOST:PORT");
+  server.max_connections = fitting_connections(config->max_connections, &fault);
+  if (server.max_connections == 0) return fail("max-connections", fault);
+  tracker->server = server_new(&tracker->loop, &server, tracker->metrics, &fault);
+  return tracker->server ? 0 : fail(config->listen, fault);
+}
+
+static int start_intake(struct tracker *tracker) {
+  const struct tracker_config *config = &tracker->config;
+  const char *fault = "";
+  struct intake_config intake = {
+      .publish = {.nats_url = config->nats_url,
+                  .id = config->id,
+                  .started_at_us = clock_wall_us(),
+                  .log_max_age_s = config->log_max_age_s,
+                  .log_max_bytes = config->log_max_bytes},
+      .log_interval_ms = (unsigned)config->log_interval_ms,
+      .backlog_bytes = (size_t)config->backlog_bytes,
+  };
+  struct intake_events events = {tracker, on_durable, on_pressure, on_describe};
+  tracker->intake = intake_new(&tracker->loop, &intake, &events, tracker->metrics, &fault);
+  if (!tracker->intake) return fail(config->nats_url, fault);
+  server_use_intake(tracker->server, tracker->intake);
+  return 0;
+}
+
+static int start_rest(struct tracker *tracker) {
+  const struct tracker_config *config = &tracker->config;
+  struct recorder_config recorder = {config->nats_url, config->database_url, config->id, schema_files};
+  tracker->recorder = recorder_start(&recorder, tracker->metrics);
+  tracker->admin = admin_start(config->admin, tracker->metrics, why_not_ready, tracker);
+  if (!tracker->admin) return fail(config->admin, "cannot listen for HTTP there");
+  uv_signal_init(&tracker->loop, &tracker->sigint);
+  uv_signal_init(&tracker->loop, &tracker->sigterm);
+  tracker->sigint.data = tracker->sigterm.data = tracker;
+  uv_signal_start(&tracker->sigint, on_signal, SIGINT);
+  uv_signal_start(&tracker->sigterm, on_signal, SIGTERM);
+  return 0;
+}
+
+static void stop(struct tracker *tracker) {
+  admin_stop(tracker->admin);
+  uv_loop_close(&tracker->loop);
+  intake_free(tracker->intake);
+  server_free(tracker->server);
+  metrics_free(tracker->metrics);
+  log_info("stopped", "exit=0");
+  config_free(&config_table, &tracker->config);
+}
+
+static enum log_level level_of(const char *name) {
+  static const char *const names[] = {"debug", "info", "warn", "error"};
+  for (int i = 0; i < 4; i++) {
+    if (strcmp(name, names[i]) == 0) return (enum log_level)i;
+  }
+  return LOG_INFO;
+}
+
+int main(int argc, char **argv) {
+  static struct tracker tracker;
+  enum config_status status = config_load(&config_table, &tracker.config, argc, argv);
+  if (status != CONFIG_OK) return status == CONFIG_DONE ? 0 : 2;
+  if (check_config(&tracker.config)) return 2;
+  log_setup("muster-tracker", tracker.config.id, level_of(tracker.config.log_level));
+  signal(SIGPIPE, SIG_IGN);
+  srand((unsigned)clock_mono_us());
+  uv_loop_init(&tracker.loop);
+  tracker.metrics = metrics_new();
+  if (start_server(&tracker) || start_intake(&tracker) || start_rest(&tracker)) return 1;
+  log_info("started", "version=%s listen=%s port=%d admin=%s", MUSTER_VERSION, tracker.config.listen,
+           server_port(tracker.server), tracker.config.admin);
+  uv_run(&tracker.loop, UV_RUN_DEFAULT);
+  stop(&tracker);
+  return 0;
+}

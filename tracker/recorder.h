@@ -1,0 +1,23 @@
+// The recorder: a thread that waits to be elected (one of all trackers, by an advisory lock in Postgres), then reads
+// the log in order and writes it into Postgres, each batch together with how far it has read. It has its own
+// connections to NATS and Postgres, and starts again from what Postgres says after any fault of either.
+#ifndef MUSTER_RECORDER_H
+#define MUSTER_RECORDER_H
+
+#include <stdbool.h>
+
+#include "embed.h"
+#include "metrics.h"
+
+struct recorder;
+
+struct recorder_config {
+  const char *nats_url, *database_url, *id;
+  const struct embedded *schema;
+};
+
+// The strings and the schema must outlive the recorder.
+struct recorder *recorder_start(const struct recorder_config *config, struct metrics *metrics);
+bool recorder_leads(const struct recorder *recorder);  // any thread
+void recorder_stop(struct recorder *recorder);         // waits for the batch at hand; frees
+#endif

@@ -1,0 +1,207 @@
+// The recorder's Postgres: connection, schema, lock, workers' ids and partitions. store_write.c writes batches.
+#include "store.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "log.h"
+#include "store_private.h"
+
+// Advisory lock keys: any numbers that nobody else takes.
+#define LOCK_RECORDER "5571010101"
+#define LOCK_SCHEMA "5571010102"
+
+// A dead client must not keep the recorder's lock: the server, too, drops a connection that does not answer for 3 s.
+#define SESSION_SETTINGS                                                                               \
+  "-c synchronous_commit=off -c TimeZone=UTC -c client_min_messages=warning -c tcp_keepalives_idle=2 " \
+  "-c tcp_keepalives_interval=1 -c tcp_keepalives_count=2 -c tcp_user_timeout=3000 -c lock_timeout=10s"
+
+bool store_good(struct store *store, PGresult *result, const char *what) {
+  ExecStatusType status = PQresultStatus(result);
+  bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+  if (!good) {
+    const char *text = result ? PQresultErrorMessage(result) : PQerrorMessage(store->connection);
+    log_error("store_failed", "what=%s fault=%s", what, LOG_TEXT(text, strcspn(text, "\n")));
+  }
+  PQclear(result);
+  return good;
+}
+
+static bool execute(struct store *store, const char *sql, const char *what) {
+  return store_good(store, PQexec(store->connection, sql), what);
+}
+
+struct store *store_open(const char *database_url) {
+  const char *const names[] = {"dbname",
+                               "connect_timeout",
+                               "keepalives_idle",
+                               "keepalives_interval",
+                               "keepalives_count",
+                               "tcp_user_timeout",
+                               "application_name",
+                               "options",
+                               NULL};
+  const char *const values[] = {database_url, "3", "2", "1", "2", "3000", "muster-recorder", SESSION_SETTINGS, NULL};
+  struct store *store = calloc(1, sizeof *store);
+  if (!store) abort();
+  store->connection = PQconnectdbParams(names, values, 1);
+  if (PQstatus(store->connection) == CONNECTION_OK) return store;
+  const char *text = PQerrorMessage(store->connection);
+  log_warn("store_unreachable", "fault=%s", LOG_TEXT(text, strcspn(text, "\n")));
+  store_close(store);
+  return NULL;
+}
+
+void store_close(struct store *store) {
+  if (!store) return;
+  PQfinish(store->connection);
+  for (size_t i = 0; i < STORE_COLUMNS; i++) pgarray_fini(&store->columns[i]);
+  free(store);
+}
+
+static bool query_bool(struct store *store, const char *sql, bool *out, const char *what) {
+  PGresult *result = PQexec(store->connection, sql);
+  bool value = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 && *PQgetvalue(result, 0, 0) == 't';
+  if (!store_good(store, result, what)) return false;
+  *out = value;
+  return true;
+}
+
+static bool apply(struct store *store, const struct embedded *file) {
+  int version = atoi(file->name);
+  char sql[128];
+  bool done;
+  snprintf(sql, sizeof sql, "SELECT EXISTS (SELECT FROM schema_version WHERE version = %d)", version);
+  if (!query_bool(store, sql, &done, "schema_version")) return false;
+  if (done) return true;
+  if (!execute(store, "BEGIN", "begin") || !execute(store, (const char *)file->data, file->name)) return false;
+  snprintf(sql, sizeof sql, "INSERT INTO schema_version (version) VALUES (%d)", version);
+  if (!execute(store, sql, "schema_version") || !execute(store, "COMMIT", "commit")) return false;
+  log_info("schema_applied", "file=%s", file->name);
+  return true;
+}
+
+bool store_migrate(struct store *store, const struct embedded *schema) {
+  if (!execute(store, "SELECT pg_advisory_lock(" LOCK_SCHEMA ")", "schema_lock") ||
+      !execute(store,
+               "CREATE TABLE IF NOT EXISTS schema_version (version integer PRIMARY KEY,"
+               " applied_at timestamptz NOT NULL DEFAULT now())",
+               "schema_version")) {
+    return false;
+  }
+  for (; schema->name; schema++) {
+    if (!apply(store, schema)) return false;
+  }
+  return execute(store, "SELECT pg_advisory_unlock(" LOCK_SCHEMA ")", "schema_unlock");
+}
+
+bool store_try_lead(struct store *store, bool *out_leads) {
+  return query_bool(store, "SELECT pg_try_advisory_lock(" LOCK_RECORDER ")", out_leads, "lead");
+}
+
+bool store_position(struct store *store, const char *stream, int64_t created_us, uint64_t *out_sequence) {
+  char created[32];
+  snprintf(created, sizeof created, "%" PRId64, created_us);
+  const char *const values[] = {stream, created};
+  PGresult *result = PQexecParams(store->connection,
+                                  "SELECT sequence FROM stream_position WHERE stream = $1 AND created_at ="
+                                  " to_timestamp(0) + $2::bigint * interval '1 microsecond'",
+                                  2, NULL, values, NULL, NULL, 0);
+  uint64_t sequence = PQntuples(result) == 1 ? strtoull(PQgetvalue(result, 0, 0), NULL, 10) : 0;
+  if (!store_good(store, result, "stream_position")) return false;
+  *out_sequence = sequence;
+  return true;
+}
+
+#define FIND_WORKERS                                                                                                \
+  "WITH wanted AS (SELECT * FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w (team, name, place)),"         \
+  " added AS (INSERT INTO worker (team, name) SELECT team, name FROM wanted WHERE NOT EXISTS"                       \
+  "  (SELECT FROM worker WHERE (worker.team, worker.name) = (wanted.team, wanted.name)) RETURNING id, team, name)," \
+  " known AS (SELECT id, team, name FROM worker JOIN wanted USING (team, name) UNION ALL TABLE added)"              \
+  " SELECT place::int, id FROM known JOIN wanted USING (team, name)"
+
+bool store_workers(struct store *store, struct store_worker *workers, size_t count) {
+  struct pgarray *teams = &store->columns[0], *names = &store->columns[1];
+  pgarray_start(teams, PG_TEXT);
+  pgarray_start(names, PG_TEXT);
+  for (size_t i = 0; i < count; i++) {
+    pgarray_add_text(teams, workers[i].team.data, workers[i].team.len);
+    pgarray_add_text(names, workers[i].name.data, workers[i].name.len);
+  }
+  struct store_params params;
+  store_params(store, 2, &params);
+  PGresult *result =
+      PQexecParams(store->connection, FIND_WORKERS, 2, NULL, params.values, params.lengths, params.formats, 0);
+  int found = PQntuples(result);
+  for (int row = 0; row < found; row++) {
+    int place = atoi(PQgetvalue(result, row, 0));
+    workers[place - 1].id = atoi(PQgetvalue(result, row, 1));
+  }
+  return store_good(store, result, "workers") && (size_t)found == count;
+}
+
+void store_params(struct store *store, size_t count, struct store_params *out) {
+  for (size_t i = 0; i < count; i++) {
+    pgarray_finish(&store->columns[i]);
+    out->values[i] = (const char *)store->columns[i].bytes.data;
+    out->lengths[i] = (int)store->columns[i].bytes.len;
+    out->formats[i] = 1;
+  }
+}
+
+// ---- partitions ----
+
+static void day_name(int64_t day, char *out, size_t out_bytes, const char *format) {
+  time_t at = (time_t)(day * 86400);
+  struct tm utc;
+  gmtime_r(&at, &utc);
+  strftime(out, out_bytes, format, &utc);
+}
+
+static bool is_known(const struct store *store, int64_t day) {
+  return store->known_days[day / 8] & (1 << day % 8);
+}
+
+static void set_known(struct store *store, int64_t day) {
+  store->known_days[day / 8] |= (uint8_t)(1 << day % 8);
+}
+
+static bool load_partitions(struct store *store) {
+  PGresult *result = PQexec(store->connection,
+                            "SELECT to_date(right(relname, 8), 'YYYYMMDD') - date '1970-01-01' FROM pg_inherits"
+                            " JOIN pg_class ON oid = inhrelid WHERE inhparent = 'position_history'::regclass");
+  for (int row = 0; row < PQntuples(result); row++) {
+    long day = atol(PQgetvalue(result, row, 0));
+    if (day >= 0 && day < STORE_DAYS) set_known(store, day);
+  }
+  store->days_loaded = true;
+  return store_good(store, result, "partitions");
+}
+
+// Attaching takes a lock that stops neither readers nor writers, as CREATE … PARTITION OF would.
+static bool add_partition(struct store *store, int64_t day) {
+  char name[16], from[32], to[32], sql[512];
+  day_name(day, name, sizeof name, "%Y%m%d");
+  day_name(day, from, sizeof from, "%Y-%m-%d 00:00:00+00");
+  day_name(day + 1, to, sizeof to, "%Y-%m-%d 00:00:00+00");
+  snprintf(
+      sql, sizeof sql,
+      "BEGIN; CREATE TABLE position_history_%s (LIKE position_history);"
+      " ALTER TABLE position_history ATTACH PARTITION position_history_%s FOR VALUES FROM ('%s') TO ('%s'); COMMIT",
+      name, name, from, to);
+  if (!execute(store, sql, "partition")) return false;
+  set_known(store, day);
+  return true;
+}
+
+bool store_partitions(struct store *store, const struct store_row *rows, size_t count) {
+  if (!store->days_loaded && !load_partitions(store)) return false;
+  for (size_t i = 0; i < count; i++) {
+    int64_t day = rows[i].position.taken_at_us / STORE_DAY_US;
+    if (!is_known(store, day) && !add_partition(store, day)) return false;
+  }
+  return true;
+}

@@ -1,0 +1,72 @@
+// Postgres, as the recorder uses it: one connection, blocking, used by the recorder's thread only.
+//
+// All functions return false on failure after logging why; the connection is then to be closed and opened again, which
+// also gives up the lock and any half-done transaction.
+#ifndef MUSTER_STORE_H
+#define MUSTER_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "embed.h"
+#include "position.h"
+#include "update.h"
+
+struct store;
+
+struct store *store_open(const char *database_url);  // NULL on failure
+void store_close(struct store *store);
+
+// Applies the embedded schema files that were not applied yet, under a lock of its own, each in its transaction.
+bool store_migrate(struct store *store, const struct embedded *schema) __attribute__((warn_unused_result));
+
+// Tries to become the one recorder; the lock is held as long as the connection. *out_leads says whether it is.
+bool store_try_lead(struct store *store, bool *out_leads) __attribute__((warn_unused_result));
+
+// How far the stream has been recorded; 0 if nothing of the stream created at created_us was.
+bool store_position(struct store *store, const char *stream, int64_t created_us, uint64_t *out_sequence)
+    __attribute__((warn_unused_result));
+
+// A worker that the store has to know the id of.
+struct store_worker {
+  struct slice team, name;
+  int32_t id;  // result
+};
+// Finds the ids of workers, adding those that are new. No worker may be in there twice.
+bool store_workers(struct store *store, struct store_worker *workers, size_t count) __attribute__((warn_unused_result));
+
+struct store_row {
+  int32_t worker_id;
+  int64_t received_at_us;
+  struct position position;
+};
+struct store_presence {
+  int32_t worker_id;
+  struct slice tracker;
+  struct presence presence;
+};
+struct store_batch {
+  struct store_row *rows;  // any order, any duplicates
+  size_t row_count;
+  struct store_presence *presences;  // any order
+  size_t presence_count;
+  const char *stream;
+  int64_t stream_created_us;
+  uint64_t sequence;  // the stream's, of the last message in the batch
+};
+
+// Days from 1970 that a history partition can be for: until the year 2149. Positions of other days can't be stored.
+#define STORE_DAYS 65536
+#define STORE_DAY_US (INT64_C(86400) * 1000000)
+
+// Makes the day partitions that these rows need and that are missing. Outside of the transaction of store_write.
+bool store_partitions(struct store *store, const struct store_row *rows, size_t count)
+    __attribute__((warn_unused_result));
+
+// One transaction: history rows, last positions, sessions, workers' states and the stream position. Sorts rows and
+// presences in place. *out_inserted: rows of history that were new.
+bool store_write(struct store *store, struct store_batch *batch, size_t *out_inserted)
+    __attribute__((warn_unused_result));
+
+#endif
