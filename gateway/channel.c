@@ -1,0 +1,97 @@
+// The team's state and its lanes.
+#include "channel.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+
+struct channel *channel_new(const char *name) {
+  struct channel *channel = calloc(1, sizeof *channel);
+  if (!channel) abort();
+  strncpy(channel->name, name, IDENT_MAX_BYTES);
+  channel->source.team = team_new(name);
+  return channel;
+}
+
+void channel_free(struct channel *channel, enum close_reason reason) {
+  for (struct lane *lane = channel->lanes, *next; lane; lane = next) {
+    next = lane->next;
+    lane_free(lane, reason);
+  }
+  team_free(channel->source.team);
+  numbers_fini(&channel->numbers);
+  free(channel);
+}
+
+size_t channel_viewers(const struct channel *channel) {
+  size_t count = 0;
+  for (const struct lane *lane = channel->lanes; lane; lane = lane->next) count += lane->count;
+  return count;
+}
+
+void channel_add_viewer(struct channel *channel, struct stage *stage, int fd, unsigned interval_ms) {
+  struct lane *lane = channel->lanes;
+  while (lane && lane->interval_ms != interval_ms) lane = lane->next;
+  if (!lane) {
+    lane = lane_new(stage, &channel->source, interval_ms);
+    lane->next = channel->lanes;
+    channel->lanes = lane;
+  }
+  channel->empty_ms = 0;
+  lane_add(lane, fd);
+}
+
+bool channel_merge_batch(struct channel *channel, const void *bytes, size_t len, size_t *out_changed, bool *out_gap) {
+  struct batch_reader reader;
+  struct batch_header header;
+  struct update update;
+  enum batch_status status;
+  *out_changed = 0;
+  *out_gap = false;
+  if (!batch_open(bytes, len, &reader, &header)) return false;
+  *out_gap = numbers_take(&channel->numbers, &header) == NUMBERS_GAP;
+  while ((status = batch_next(&reader, &update)) == BATCH_UPDATE) {
+    if (team_merge_update(channel->source.team, &update, header.tracker)) ++*out_changed;
+  }
+  return status == BATCH_END;
+}
+
+void channel_send_changes(struct channel *channel) {
+  for (struct lane *lane = channel->lanes; lane; lane = lane->next) lane_changed(lane);
+}
+
+void channel_become_live(struct channel *channel) {
+  channel->source.state = SOURCE_LIVE;
+  for (struct lane *lane = channel->lanes; lane; lane = lane->next) lane_flush(lane);
+}
+
+void channel_become_stale(struct channel *channel) {
+  if (channel->source.state == SOURCE_JOINING) return;
+  channel->source.state = SOURCE_STALE;
+  for (struct lane *lane = channel->lanes; lane; lane = lane->next) lane_tell_stale(lane);
+}
+
+void channel_heartbeat(struct channel *channel, uint64_t now_ms, uint64_t every_ms, struct view_frame **heartbeat) {
+  for (struct lane *lane = channel->lanes; lane; lane = lane->next) {
+    if (lane->count == 0 || now_ms - lane->sent_ms < every_ms) continue;
+    if (!*heartbeat) *heartbeat = view_frame_heartbeat(clock_wall_us());
+    lane_broadcast(lane, *heartbeat);
+  }
+}
+
+void channel_bye(struct channel *channel, struct view_frame *const *frames, size_t frame_count) {
+  for (struct lane *lane = channel->lanes; lane; lane = lane->next) lane_bye(lane, frames, frame_count);
+}
+
+void channel_drop_empty_lanes(struct channel *channel) {
+  for (struct lane **link = &channel->lanes; *link;) {
+    struct lane *lane = *link;
+    if (lane->count) {
+      link = &lane->next;
+      continue;
+    }
+    *link = lane->next;
+    lane_free(lane, CLOSE_GONE);
+  }
+}

@@ -1,0 +1,53 @@
+// A channel: one team that is held here because somebody looks at it (or did a moment ago). Its state, its lanes, and
+// how far its joining has come. Fan-out thread only.
+//
+// Joins are named by tickets. The answer to the newest ticket makes the channel live; an answer to an older one is
+// merged, which never hurts, but proves nothing: something was lost after it was asked for.
+#ifndef MUSTER_CHANNEL_H
+#define MUSTER_CHANNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lane.h"
+#include "numbers.h"
+
+struct channel {
+  struct channel *next;        // in the fan-out's table
+  struct channel *dirty_next;  // among those with changes to send
+  bool dirty;
+  bool asked;     // a join with this ticket is under way
+  bool wanted;    // another one is needed as soon as may be
+  uint64_t ticket;
+  uint64_t asked_ms;
+  uint64_t empty_ms;  // when its last viewer was seen to be gone; 0 while it has some
+  struct source source;
+  struct numbers numbers;
+  struct lane *lanes;
+  char name[IDENT_MAX_BYTES + 1];
+};
+
+struct channel *channel_new(const char *name);
+void channel_free(struct channel *channel, enum close_reason reason);
+
+size_t channel_viewers(const struct channel *channel);
+void channel_add_viewer(struct channel *channel, struct stage *stage, int fd, unsigned interval_ms);
+
+// Merges a live batch. *out_changed counts the updates that changed the state. False if the bytes are no batch.
+bool channel_merge_batch(struct channel *channel, const void *bytes, size_t len, size_t *out_changed, bool *out_gap)
+    __attribute__((warn_unused_result));
+
+// Sends what changed, each lane as its interval allows.
+void channel_send_changes(struct channel *channel);
+// The state is whole (again): everyone is brought up to it.
+void channel_become_live(struct channel *channel);
+// NATS is gone: what is shown may be old.
+void channel_become_stale(struct channel *channel);
+// For lanes to which nothing was sent for about `every_ms`. *heartbeat is made when the first needs it.
+void channel_heartbeat(struct channel *channel, uint64_t now_ms, uint64_t every_ms, struct view_frame **heartbeat);
+void channel_bye(struct channel *channel, struct view_frame *const *frames, size_t frame_count);
+// Frees lanes that nobody is in.
+void channel_drop_empty_lanes(struct channel *channel);
+
+#endif

@@ -1,0 +1,430 @@
+// Letters come in through the mailbox; what they change is sent once per turn of the loop, after all of them (on_check).
+#include "fanout.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "clock.h"
+#include "hash.h"
+#include "log.h"
+
+#define BUCKETS 1024
+#define TICK_MS 1000
+#define HEARTBEAT_MS 14500   // the tick is a second long: 15 s at most
+#define HEAL_SPACING_MS 1000  // a team is joined again at most this often
+#define EVENTS 256
+#define BYE_FRAMES 16
+#define BYE_RETRY_MIN_MS 250
+#define BYE_RETRY_STEP_MS 150
+
+enum letter_kind { LETTER_BATCH, LETTER_ATTACH, LETTER_MERGE, LETTER_LINK, LETTER_HEAL, LETTER_COPY, LETTER_DRAIN, LETTER_STOP };
+
+// All letters but live batches.
+struct order {
+  struct letter letter;
+  uint8_t kind;
+  int fd;
+  unsigned interval_ms;
+  uint64_t ticket;
+  bool flag;  // MERGE: whole; LINK: connected; HEAL: one team only
+  enum heal_reason reason;
+  struct team *state;
+  uv_sem_t *done;
+  char team[IDENT_MAX_BYTES + 1];
+};
+
+struct fanout {
+  struct fanout_options options;
+  uv_loop_t loop;
+  uv_thread_t thread;
+  struct mailbox mailbox;
+  uv_check_t check;
+  uv_poll_t poll;
+  uv_timer_t tick;
+  struct stage stage;
+  struct channel *buckets[BUCKETS];
+  struct channel *dirty;
+  uint64_t tickets;
+  bool connected, draining;
+};
+
+// ---- channels ----
+
+static struct channel **find_link(struct fanout *fanout, const char *team) {
+  struct channel **link = &fanout->buckets[hash_bytes(team, strlen(team)) % BUCKETS];
+  while (*link && strcmp((*link)->name, team) != 0) link = &(*link)->next;
+  return link;
+}
+
+static void ask(struct fanout *fanout, struct channel *channel) {
+  channel->asked = true;
+  channel->wanted = false;
+  channel->ticket = ++fanout->tickets;
+  channel->asked_ms = uv_now(&fanout->loop);
+  fanout->options.needs.join(fanout->options.needs.context, channel->name, channel->ticket);
+}
+
+// Asks now, or marks the channel so that the tick does: one join at a time, and not in a storm.
+static void ask_soon(struct fanout *fanout, struct channel *channel) {
+  channel->wanted = true;
+  if (fanout->connected && !channel->asked && uv_now(&fanout->loop) - channel->asked_ms >= HEAL_SPACING_MS) ask(fanout, channel);
+}
+
+static struct channel *find_or_open(struct fanout *fanout, const char *team) {
+  struct channel **link = find_link(fanout, team);
+  if (!*link) {
+    *link = channel_new(team);
+    metric_add(fanout->options.metrics->teams, 1);
+    log_info("team_opened", "team=%s", team);
+    ask(fanout, *link);
+  }
+  return *link;
+}
+
+static void mark_dirty(struct fanout *fanout, struct channel *channel) {
+  if (channel->dirty) return;
+  channel->dirty = true;
+  channel->dirty_next = fanout->dirty;
+  fanout->dirty = channel;
+}
+
+static void each_channel(struct fanout *fanout, void (*visit)(struct fanout *fanout, struct channel *channel)) {
+  for (size_t i = 0; i < BUCKETS; i++) {
+    for (struct channel *channel = fanout->buckets[i]; channel; channel = channel->next) visit(fanout, channel);
+  }
+}
+
+static void on_check(uv_check_t *check) {
+  struct fanout *fanout = check->data;
+  while (fanout->dirty) {
+    struct channel *channel = fanout->dirty;
+    fanout->dirty = channel->dirty_next;
+    channel->dirty = false;
+    channel_send_changes(channel);
+  }
+}
+
+// ---- letters ----
+
+static void take_batch(struct fanout *fanout, struct live_batch *batch) {
+  struct channel *channel = *find_link(fanout, batch->team);
+  size_t changed = 0;
+  bool gap = false;
+  metric_add(fanout->options.metrics->live_batches, 1);
+  if (channel) {
+    if (!channel_merge_batch(channel, batch->bytes, batch->len, &changed, &gap)) {
+      metric_add(fanout->options.metrics->live_bad, 1);
+    }
+    if (gap) {
+      metric_add(fanout->options.metrics->heals[HEAL_GAP], 1);
+      log_info("heal", "team=%s reason=gap", channel->name);
+      ask_soon(fanout, channel);
+    }
+    if (changed) {
+      metric_add(fanout->options.metrics->live_changes, (int64_t)changed);
+      mark_dirty(fanout, channel);
+    }
+  }
+  batch->release(batch);
+}
+
+static void take_attach(struct fanout *fanout, const struct order *order) {
+  if (fanout->draining) {
+    close(order->fd);
+    return;
+  }
+  channel_add_viewer(find_or_open(fanout, order->team), &fanout->stage, order->fd, order->interval_ms);
+}
+
+static void take_merge(struct fanout *fanout, const struct order *order) {
+  struct channel *channel = *find_link(fanout, order->team);
+  if (!channel) return;
+  if (order->state && team_merge_team(channel->source.team, order->state)) mark_dirty(fanout, channel);
+  if (!order->flag || !channel->asked || order->ticket != channel->ticket) return;
+  channel->asked = false;
+  channel_become_live(channel);
+  log_info("team_live", "team=%s workers=%zu viewers=%zu", channel->name, team_count(channel->source.team),
+           channel_viewers(channel));
+}
+
+// A join that was under way while NATS went away proves nothing: with the ticket changed, its answer is an old one.
+static void go_stale(struct fanout *fanout, struct channel *channel) {
+  channel->asked = false;
+  channel->ticket = ++fanout->tickets;
+  channel_become_stale(channel);
+}
+
+static void join_after_reconnect(struct fanout *fanout, struct channel *channel) {
+  if (channel->source.state != SOURCE_JOINING) metric_add(fanout->options.metrics->heals[HEAL_RECONNECT], 1);
+  ask(fanout, channel);
+}
+
+static void take_link(struct fanout *fanout, bool connected) {
+  if (connected == fanout->connected) return;
+  fanout->connected = connected;
+  if (connected) {
+    each_channel(fanout, join_after_reconnect);
+    return;
+  }
+  view_frame_unref(fanout->stage.stale_event);
+  fanout->stage.stale_event = view_frame_stale(clock_wall_us());
+  each_channel(fanout, go_stale);
+}
+
+static void want_heal(struct fanout *fanout, struct channel *channel) {
+  ask_soon(fanout, channel);
+}
+
+static void take_heal(struct fanout *fanout, const struct order *order) {
+  metric_add(fanout->options.metrics->heals[order->reason], 1);
+  log_info("heal", "team=%s reason=%s", order->flag ? order->team : "*", heal_reason_names[order->reason]);
+  if (!order->flag) {
+    each_channel(fanout, want_heal);
+  } else if (*find_link(fanout, order->team)) {
+    want_heal(fanout, *find_link(fanout, order->team));
+  }
+}
+
+static void take_drain(struct fanout *fanout) {
+  struct view_frame *frames[BYE_FRAMES];
+  fanout->draining = true;
+  for (unsigned i = 0; i < BYE_FRAMES; i++) {
+    frames[i] = view_frame_bye("drain", BYE_RETRY_MIN_MS + i * BYE_RETRY_STEP_MS);
+  }
+  for (size_t i = 0; i < BUCKETS; i++) {
+    for (struct channel *channel = fanout->buckets[i]; channel; channel = channel->next) {
+      channel_bye(channel, frames, BYE_FRAMES);
+    }
+  }
+  for (unsigned i = 0; i < BYE_FRAMES; i++) view_frame_unref(frames[i]);
+}
+
+static void close_all(struct fanout *fanout) {
+  for (size_t i = 0; i < BUCKETS; i++) {
+    for (struct channel *channel = fanout->buckets[i], *next; channel; channel = next) {
+      next = channel->next;
+      channel_free(channel, CLOSE_DRAIN);
+    }
+    fanout->buckets[i] = NULL;
+  }
+  fanout->dirty = NULL;
+  uv_close((uv_handle_t *)&fanout->check, NULL);
+  uv_close((uv_handle_t *)&fanout->poll, NULL);
+  uv_close((uv_handle_t *)&fanout->tick, NULL);
+  // Whoever posted this letter may still be in mailbox_post: the mailbox is closed after the thread has ended.
+  uv_unref((uv_handle_t *)&fanout->mailbox.async);
+}
+
+static void answer_copy(struct fanout *fanout, struct order *order) {
+  struct channel *channel = *find_link(fanout, order->team);
+  if (channel && channel->source.state == SOURCE_LIVE) order->state = team_copy(channel->source.team);
+}
+
+static void on_letter(void *context, struct letter *letter) {
+  struct fanout *fanout = context;
+  struct order *order = (struct order *)letter;
+  switch (order->kind) {
+    case LETTER_BATCH:
+      take_batch(fanout, (struct live_batch *)letter);
+      return;
+    case LETTER_ATTACH:
+      take_attach(fanout, order);
+      break;
+    case LETTER_MERGE:
+      take_merge(fanout, order);
+      team_free(order->state);
+      break;
+    case LETTER_LINK:
+      take_link(fanout, order->flag);
+      break;
+    case LETTER_HEAL:
+      take_heal(fanout, order);
+      break;
+    case LETTER_COPY:
+      answer_copy(fanout, order);
+      break;
+    case LETTER_DRAIN:
+      take_drain(fanout);
+      break;
+    default:
+      close_all(fanout);
+      break;
+  }
+  // One that waits for an answer owns its letter.
+  if (order->done) {
+    uv_sem_post(order->done);
+  } else {
+    free(order);
+  }
+}
+_Static_assert(offsetof(struct order, kind) == offsetof(struct live_batch, kind), "a letter's kind is where it is read");
+
+// ---- the tick and the sockets ----
+
+static void tend(struct fanout *fanout, struct channel *channel) {
+  if (channel->wanted) ask_soon(fanout, channel);
+  channel_drop_empty_lanes(channel);
+  if (!channel->empty_ms && channel_viewers(channel) == 0) channel->empty_ms = uv_now(&fanout->loop);
+}
+
+static void close_unused(struct fanout *fanout) {
+  uint64_t now_ms = uv_now(&fanout->loop);
+  for (size_t i = 0; i < BUCKETS; i++) {
+    for (struct channel **link = &fanout->buckets[i]; *link;) {
+      struct channel *channel = *link;
+      if (!channel->empty_ms || channel->dirty || now_ms - channel->empty_ms < fanout->options.linger_ms) {
+        link = &channel->next;
+        continue;
+      }
+      *link = channel->next;
+      log_info("team_closed", "team=%s", channel->name);
+      metric_add(fanout->options.metrics->teams, -1);
+      fanout->options.needs.leave(fanout->options.needs.context, channel->name);
+      channel_free(channel, CLOSE_GONE);
+    }
+  }
+}
+
+static void on_tick(uv_timer_t *timer) {
+  struct fanout *fanout = timer->data;
+  struct view_frame *heartbeat = NULL;
+  lane_close_stalled(&fanout->stage);
+  for (size_t i = 0; i < BUCKETS; i++) {
+    for (struct channel *channel = fanout->buckets[i]; channel; channel = channel->next) {
+      channel_heartbeat(channel, uv_now(&fanout->loop), HEARTBEAT_MS, &heartbeat);
+    }
+  }
+  view_frame_unref(heartbeat);
+  each_channel(fanout, tend);
+  close_unused(fanout);
+}
+
+// An event's viewer is there: a viewer is closed only by its own event here, and closing takes it out of epoll.
+static void on_sockets(uv_poll_t *poll, int status, int polled) {
+  struct fanout *fanout = poll->data;
+  struct epoll_event events[EVENTS];
+  int count;
+  (void)status;
+  (void)polled;
+  do {
+    count = epoll_wait(fanout->stage.epoll_fd, events, EVENTS, 0);
+    for (int i = 0; i < count; i++) lane_event(events[i].data.ptr, events[i].events);
+  } while (count == EVENTS);
+}
+
+// ---- life ----
+
+struct fanout *fanout_new(const struct fanout_options *options) {
+  struct fanout *fanout = calloc(1, sizeof *fanout);
+  if (!fanout) abort();
+  fanout->options = *options;
+  fanout->stage = (struct stage){.loop = &fanout->loop, .metrics = options->metrics, .stall_ms = options->stall_ms};
+  fanout->stage.stale_event = view_frame_stale(clock_wall_us());
+  return fanout;
+}
+
+static void run(void *context) {
+  struct fanout *fanout = context;
+  uv_run(&fanout->loop, UV_RUN_DEFAULT);
+}
+
+bool fanout_start(struct fanout *fanout) {
+  fanout->stage.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+  if (fanout->stage.epoll_fd < 0 || uv_loop_init(&fanout->loop) ||
+      mailbox_init(&fanout->mailbox, &fanout->loop, on_letter, fanout)) {
+    return false;
+  }
+  fanout->check.data = fanout->poll.data = fanout->tick.data = fanout;
+  return uv_check_init(&fanout->loop, &fanout->check) == 0 && uv_check_start(&fanout->check, on_check) == 0 &&
+         uv_poll_init(&fanout->loop, &fanout->poll, fanout->stage.epoll_fd) == 0 &&
+         uv_poll_start(&fanout->poll, UV_READABLE, on_sockets) == 0 &&
+         uv_timer_init(&fanout->loop, &fanout->tick) == 0 &&
+         uv_timer_start(&fanout->tick, on_tick, TICK_MS, TICK_MS) == 0 &&
+         uv_thread_create(&fanout->thread, run, fanout) == 0;
+}
+
+// Any thread.
+static struct order *new_order(enum letter_kind kind, const char *team) {
+  struct order *order = calloc(1, sizeof *order);
+  if (!order) abort();
+  order->kind = (uint8_t)kind;
+  snprintf(order->team, sizeof order->team, "%s", team ? team : "");
+  return order;
+}
+
+void fanout_attach(struct fanout *fanout, int fd, const char *team, unsigned interval_ms) {
+  struct order *order = new_order(LETTER_ATTACH, team);
+  order->fd = fd;
+  order->interval_ms = interval_ms;
+  mailbox_post(&fanout->mailbox, &order->letter);
+}
+
+void fanout_batch(struct fanout *fanout, struct live_batch *batch) {
+  batch->kind = LETTER_BATCH;
+  mailbox_post(&fanout->mailbox, &batch->letter);
+}
+
+void fanout_merge(struct fanout *fanout, struct team *state, uint64_t ticket, bool whole, const char *team) {
+  struct order *order = new_order(LETTER_MERGE, team);
+  order->state = state;
+  order->ticket = ticket;
+  order->flag = whole;
+  mailbox_post(&fanout->mailbox, &order->letter);
+}
+
+void fanout_link(struct fanout *fanout, bool connected) {
+  struct order *order = new_order(LETTER_LINK, NULL);
+  order->flag = connected;
+  mailbox_post(&fanout->mailbox, &order->letter);
+}
+
+void fanout_heal(struct fanout *fanout, const char *team, enum heal_reason reason) {
+  struct order *order = new_order(LETTER_HEAL, team);
+  order->flag = team != NULL;
+  order->reason = reason;
+  mailbox_post(&fanout->mailbox, &order->letter);
+}
+
+// Posts and waits for the answer, which is in the order.
+static void post_and_wait(struct fanout *fanout, struct order *order) {
+  uv_sem_t done;
+  if (uv_sem_init(&done, 0)) abort();
+  order->done = &done;
+  mailbox_post(&fanout->mailbox, &order->letter);
+  uv_sem_wait(&done);
+  uv_sem_destroy(&done);
+}
+
+struct team *fanout_copy(struct fanout *fanout, const char *team) {
+  struct order *order = new_order(LETTER_COPY, team);
+  post_and_wait(fanout, order);
+  struct team *copy = order->state;
+  free(order);
+  return copy;
+}
+
+void fanout_drain(struct fanout *fanout) {
+  struct order *order = new_order(LETTER_DRAIN, NULL);
+  post_and_wait(fanout, order);
+  free(order);
+}
+
+void fanout_stop(struct fanout *fanout) {
+  struct order *order = new_order(LETTER_STOP, NULL);
+  mailbox_post(&fanout->mailbox, &order->letter);
+  uv_thread_join(&fanout->thread);
+  mailbox_close(&fanout->mailbox);
+  uv_run(&fanout->loop, UV_RUN_DEFAULT);
+  if (uv_loop_close(&fanout->loop)) log_error("loop_not_empty", "part=fanout");
+}
+
+void fanout_free(struct fanout *fanout) {
+  if (!fanout) return;
+  view_frame_unref(fanout->stage.stale_event);
+  if (fanout->stage.epoll_fd > 0) close(fanout->stage.epoll_fd);
+  free(fanout);
+}

@@ -1,0 +1,28 @@
+// The gateway's metrics: registered once by main, changed from any thread.
+#ifndef MUSTER_GATEWAY_METRICS_H
+#define MUSTER_GATEWAY_METRICS_H
+
+#include "metrics.h"
+
+enum close_reason { CLOSE_GONE, CLOSE_STALLED, CLOSE_DRAIN, CLOSE_REASONS };
+enum heal_reason { HEAL_GAP, HEAL_RECONNECT, HEAL_SLOW_CONSUMER, HEAL_LIVE_LOST, HEAL_OVERFLOW, HEAL_DATABASE, HEAL_REASONS };
+
+extern const char *const close_reason_names[CLOSE_REASONS];
+extern const char *const heal_reason_names[HEAL_REASONS];
+
+struct gateway_metrics {
+  struct metric *viewers, *viewers_blocked, *viewers_opened, *viewers_closed[CLOSE_REASONS];
+  struct metric *teams;
+  struct metric *frames_sent, *rows_sent, *bytes_sent;
+  struct metric *live_batches, *live_bad, *live_changes;
+  struct metric *heals[HEAL_REASONS];
+  struct metric *joins, *join_retries, *joins_without_snapshot, *log_batches;
+  struct metric *follow_done, *follow_bounded, *follow_dropped;
+  struct metric_histogram *join_time;
+  struct metric *http[6];  // by the first digit of the status
+  struct metric *nats_connected, *postgres_connected;
+};
+
+void gateway_metrics_register(struct gateway_metrics *m, struct metrics *registry);
+
+#endif

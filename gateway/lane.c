@@ -1,0 +1,241 @@
+// Sending to many: counts are gathered on the stack and added to the metrics once per round.
+#include "lane.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+
+#include "clock.h"
+#include "log.h"
+
+struct tally {
+  int64_t frames, rows;
+  uint64_t bytes;
+};
+
+static void add_up(struct stage *stage, const struct tally *tally) {
+  if (tally->frames) metric_add(stage->metrics->frames_sent, tally->frames);
+  if (tally->rows) metric_add(stage->metrics->rows_sent, tally->rows);
+  if (tally->bytes) metric_add(stage->metrics->bytes_sent, (int64_t)tally->bytes);
+}
+
+// ---- one viewer ----
+
+static void unblock(struct stage *stage, struct viewer *viewer) {
+  if (!viewer->blocked_link) return;
+  *viewer->blocked_link = viewer->blocked_next;
+  if (viewer->blocked_next) viewer->blocked_next->blocked_link = viewer->blocked_link;
+  viewer->blocked_link = NULL;
+  metric_add(stage->metrics->viewers_blocked, -1);
+}
+
+static void block(struct stage *stage, struct viewer *viewer) {
+  viewer->progress_ms = uv_now(stage->loop);
+  viewer->blocked_next = stage->blocked;
+  if (stage->blocked) stage->blocked->blocked_link = &viewer->blocked_next;
+  viewer->blocked_link = &stage->blocked;
+  stage->blocked = viewer;
+  metric_add(stage->metrics->viewers_blocked, 1);
+}
+
+static void drop(struct viewer *viewer, enum close_reason reason) {
+  struct lane *lane = viewer->lane;
+  unblock(lane->stage, viewer);
+  *viewer->link = viewer->next;
+  if (viewer->next) viewer->next->link = viewer->link;
+  lane->count--;
+  metric_add(lane->stage->metrics->viewers, -1);
+  metric_add(lane->stage->metrics->viewers_closed[reason], 1);
+  log_debug("viewer_closed", "team=%s reason=%s", team_name(lane->source->team), close_reason_names[reason]);
+  viewer_free(viewer, reason == CLOSE_STALLED);
+}
+
+// False if the viewer is gone.
+static bool deliver(struct viewer *viewer, struct view_frame *frame, struct tally *tally) {
+  enum viewer_status status = viewer_send(viewer, frame, &tally->bytes);
+  if (status == VIEWER_GONE) {
+    drop(viewer, CLOSE_GONE);
+    return false;
+  }
+  tally->frames++;
+  tally->rows += frame->rows;
+  if (frame->version) viewer->told_stale = false;
+  if (status == VIEWER_BLOCKED) block(viewer->lane->stage, viewer);
+  return true;
+}
+
+static bool deliver_stale(struct viewer *viewer, struct tally *tally) {
+  struct lane *lane = viewer->lane;
+  if (lane->source->state != SOURCE_STALE || viewer->told_stale || viewer->frame || viewer->cursor == 0) return true;
+  viewer->told_stale = true;
+  return deliver(viewer, lane->stage->stale_event, tally);
+}
+
+// Whether a viewer that is not blocked lacks something that may be shown now, to be at this version.
+static bool lacks(const struct viewer *viewer, const struct source *source, uint64_t version) {
+  if (source->state == SOURCE_JOINING) return false;
+  if (viewer->cursor == 0) return true;
+  return source->state == SOURCE_LIVE && (viewer->cursor < version || viewer->told_stale);
+}
+
+// Brings one viewer, which is not blocked, to where its lane is.
+static void serve(struct viewer *viewer, struct tally *tally) {
+  struct lane *lane = viewer->lane;
+  if (lacks(viewer, lane->source, lane->flushed)) {
+    struct view_frame *frame = team_frame(lane->source->team, viewer->cursor, clock_wall_us());
+    bool there = deliver(viewer, frame, tally);
+    view_frame_unref(frame);
+    if (!there) return;
+  }
+  deliver_stale(viewer, tally);
+}
+
+static void resume(struct viewer *viewer) {
+  struct stage *stage = viewer->lane->stage;
+  struct tally tally = {0};
+  enum viewer_status status = viewer_resume(viewer, &tally.bytes);
+  if (status == VIEWER_GONE) {
+    drop(viewer, CLOSE_GONE);
+  } else if (status == VIEWER_BLOCKED) {
+    if (tally.bytes) viewer->progress_ms = uv_now(stage->loop);
+  } else {
+    unblock(stage, viewer);
+    serve(viewer, &tally);
+  }
+  add_up(stage, &tally);
+}
+
+void lane_event(struct viewer *viewer, uint32_t events) {
+  if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+    drop(viewer, CLOSE_GONE);
+  } else if (viewer->frame) {
+    resume(viewer);
+  }
+}
+
+void lane_close_stalled(struct stage *stage) {
+  uint64_t now_ms = uv_now(stage->loop);
+  for (struct viewer *viewer = stage->blocked, *next; viewer; viewer = next) {
+    next = viewer->blocked_next;
+    if (now_ms - viewer->progress_ms < stage->stall_ms) continue;
+    log_info("viewer_stalled", "team=%s unsent_bytes=%zu", team_name(viewer->lane->source->team),
+             viewer->frame->len - viewer->offset);
+    drop(viewer, CLOSE_STALLED);
+  }
+}
+
+// ---- the lane ----
+
+static void on_timer(uv_timer_t *timer) {
+  struct lane *lane = timer->data;
+  if (lane->flushed < team_version(lane->source->team)) lane_flush(lane);
+}
+
+struct lane *lane_new(struct stage *stage, struct source *source, unsigned interval_ms) {
+  struct lane *lane = calloc(1, sizeof *lane);
+  if (!lane) abort();
+  lane->stage = stage;
+  lane->source = source;
+  lane->interval_ms = interval_ms;
+  lane->sent_ms = uv_now(stage->loop);
+  uv_timer_init(stage->loop, &lane->timer);
+  lane->timer.data = lane;
+  return lane;
+}
+
+static void on_closed(uv_handle_t *handle) {
+  free(handle->data);
+}
+
+void lane_free(struct lane *lane, enum close_reason reason) {
+  while (lane->viewers) drop(lane->viewers, reason);
+  uv_close((uv_handle_t *)&lane->timer, on_closed);
+}
+
+void lane_add(struct lane *lane, int fd) {
+  struct viewer *viewer = viewer_new(fd, lane->stage->stall_ms);
+  viewer->lane = lane;
+  viewer->next = lane->viewers;
+  if (lane->viewers) lane->viewers->link = &viewer->next;
+  viewer->link = &lane->viewers;
+  lane->viewers = viewer;
+  lane->count++;
+  metric_add(lane->stage->metrics->viewers, 1);
+  metric_add(lane->stage->metrics->viewers_opened, 1);
+  struct epoll_event event = {.events = EPOLLRDHUP | EPOLLOUT | EPOLLET, .data.ptr = viewer};
+  if (epoll_ctl(lane->stage->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+    drop(viewer, CLOSE_GONE);
+    return;
+  }
+  struct tally tally = {0};
+  serve(viewer, &tally);
+  add_up(lane->stage, &tally);
+}
+
+void lane_changed(struct lane *lane) {
+  if (lane->count == 0 || lane->source->state != SOURCE_LIVE) return;
+  uint64_t now_ms = uv_now(lane->stage->loop);
+  if (now_ms >= lane->due_ms) {
+    lane_flush(lane);
+  } else if (!uv_is_active((uv_handle_t *)&lane->timer)) {
+    uv_timer_start(&lane->timer, on_timer, lane->due_ms - now_ms, 0);
+  }
+}
+
+void lane_flush(struct lane *lane) {
+  struct source *source = lane->source;
+  if (source->state == SOURCE_JOINING) return;
+  uint64_t version = team_version(source->team);
+  int64_t now_us = clock_wall_us();
+  struct tally tally = {0};
+  struct view_frame *frame = NULL;  // of the cursor below: nearly always, that is the cursor of all
+  uint64_t cursor = 0;
+  for (struct viewer *viewer = lane->viewers, *next; viewer; viewer = next) {
+    next = viewer->next;
+    if (viewer->frame || !lacks(viewer, source, version)) continue;
+    if (!frame || cursor != viewer->cursor) {
+      view_frame_unref(frame);
+      cursor = viewer->cursor;
+      frame = team_frame(source->team, cursor, now_us);
+    }
+    if (deliver(viewer, frame, &tally)) deliver_stale(viewer, &tally);
+  }
+  view_frame_unref(frame);
+  uint64_t now_ms = uv_now(lane->stage->loop);
+  lane->flushed = version;
+  lane->due_ms = now_ms + lane->interval_ms;
+  if (tally.frames) lane->sent_ms = now_ms;
+  add_up(lane->stage, &tally);
+}
+
+void lane_tell_stale(struct lane *lane) {
+  struct tally tally = {0};
+  for (struct viewer *viewer = lane->viewers, *next; viewer; viewer = next) {
+    next = viewer->next;
+    deliver_stale(viewer, &tally);
+  }
+  lane->sent_ms = uv_now(lane->stage->loop);
+  add_up(lane->stage, &tally);
+}
+
+void lane_broadcast(struct lane *lane, struct view_frame *frame) {
+  struct tally tally = {0};
+  for (struct viewer *viewer = lane->viewers, *next; viewer; viewer = next) {
+    next = viewer->next;
+    if (!viewer->frame) deliver(viewer, frame, &tally);
+  }
+  lane->sent_ms = uv_now(lane->stage->loop);
+  add_up(lane->stage, &tally);
+}
+
+void lane_bye(struct lane *lane, struct view_frame *const *frames, size_t frame_count) {
+  struct tally tally = {0};
+  size_t i = 0;
+  for (struct viewer *viewer = lane->viewers, *next; viewer; viewer = next) {
+    next = viewer->next;
+    // In the middle of a frame there is no place for another event; the end of the connection says it too.
+    bool there = viewer->frame || deliver(viewer, frames[i++ % frame_count], &tally);
+    if (there) drop(viewer, CLOSE_DRAIN);
+  }
+  add_up(lane->stage, &tally);
+}

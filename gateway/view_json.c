@@ -1,0 +1,139 @@
+// Rows and features, put together from a few kinds of values.
+#include "view_json.h"
+
+#include <string.h>
+
+const char view_columns[] =
+    "[\"worker\",\"taken_at_us\",\"longitude\",\"latitude\",\"speed_m_s\",\"heading_deg\",\"accuracy_m\","
+    "\"altitude_m\",\"battery_percent\",\"status\",\"tracker\"]";
+
+#define PUT(to, text) put((to), (text), sizeof(text) - 1)
+
+static char *put(char *to, const char *text, size_t len) {
+  memcpy(to, text, len);
+  return to + len;
+}
+
+static char *put_quoted(char *to, struct slice text) {
+  *to++ = '"';
+  to = put(to, text.data, text.len);
+  *to++ = '"';
+  return to;
+}
+
+static char *put_unsigned(char *to, uint64_t value) {
+  char digits[VIEW_JSON_INT_BYTES], *at = digits + sizeof digits;
+  do {
+    *--at = (char)('0' + value % 10);
+    value /= 10;
+  } while (value);
+  return put(to, at, (size_t)(digits + sizeof digits - at));
+}
+
+// The absolute value, also of the smallest number.
+static uint64_t magnitude(int64_t value) {
+  return value < 0 ? -(uint64_t)value : (uint64_t)value;
+}
+
+char *view_json_int(char *to, int64_t value) {
+  if (value < 0) *to++ = '-';
+  return put_unsigned(to, magnitude(value));
+}
+
+char *view_json_fixed(char *to, int64_t value, unsigned digits) {
+  static const uint32_t powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
+  uint64_t whole = magnitude(value) / powers[digits];
+  uint32_t rest = (uint32_t)(magnitude(value) % powers[digits]);
+  if (value < 0) *to++ = '-';
+  to = put_unsigned(to, whole);
+  if (digits == 0) return to;
+  *to++ = '.';
+  for (unsigned i = digits; i-- > 0; rest /= 10) to[i] = (char)('0' + rest % 10);
+  return to + digits;
+}
+
+static char *put_optional(char *to, const struct position *p, enum position_has has, int64_t value, unsigned digits) {
+  if (!(p->has & (uint32_t)has)) return PUT(to, "null,");
+  to = view_json_fixed(to, value, digits);
+  *to++ = ',';
+  return to;
+}
+
+static char *put_measures(char *to, const struct position *p) {
+  to = view_json_int(to, p->taken_at_us);
+  *to++ = ',';
+  to = view_json_fixed(to, p->longitude_e7, 7);
+  *to++ = ',';
+  to = view_json_fixed(to, p->latitude_e7, 7);
+  *to++ = ',';
+  to = put_optional(to, p, POSITION_HAS_SPEED, p->speed_cm_s, 2);
+  to = put_optional(to, p, POSITION_HAS_HEADING, p->heading_cdeg, 2);
+  to = put_optional(to, p, POSITION_HAS_ACCURACY, p->accuracy_cm, 2);
+  to = put_optional(to, p, POSITION_HAS_ALTITUDE, p->altitude_cm, 2);
+  return put_optional(to, p, POSITION_HAS_BATTERY, p->battery_percent, 0);
+}
+
+static char *put_status(char *to, bool online) {
+  return online ? PUT(to, "\"online\"") : PUT(to, "\"offline\"");
+}
+
+static char *put_tracker(char *to, struct slice tracker) {
+  return tracker.len ? put_quoted(to, tracker) : PUT(to, "null");
+}
+
+char *view_json_row(char *to, const struct view_row *row) {
+  *to++ = '[';
+  to = put_quoted(to, row->worker);
+  *to++ = ',';
+  to = row->position ? put_measures(to, row->position) : PUT(to, "null,null,null,null,null,null,null,null,");
+  to = put_status(to, row->online);
+  *to++ = ',';
+  to = put_tracker(to, row->tracker);
+  *to++ = ']';
+  return to;
+}
+
+static char *put_property(char *to, const char *name, const struct position *p, enum position_has has, int64_t value,
+                          unsigned digits) {
+  *to++ = ',';
+  to = put_quoted(to, (struct slice){name, strlen(name)});
+  *to++ = ':';
+  return p && (p->has & (uint32_t)has) ? view_json_fixed(to, value, digits) : PUT(to, "null");
+}
+
+static char *put_properties(char *to, const struct view_row *row) {
+  static const struct position none = {0};
+  const struct position *p = row->position ? row->position : &none;
+  to = PUT(to, "{\"worker\":");
+  to = put_quoted(to, row->worker);
+  to = put_property(to, "taken_at_us", p, POSITION_HAS_TAKEN_AT, p->taken_at_us, 0);
+  to = put_property(to, "speed_m_s", p, POSITION_HAS_SPEED, p->speed_cm_s, 2);
+  to = put_property(to, "heading_deg", p, POSITION_HAS_HEADING, p->heading_cdeg, 2);
+  to = put_property(to, "accuracy_m", p, POSITION_HAS_ACCURACY, p->accuracy_cm, 2);
+  to = put_property(to, "altitude_m", p, POSITION_HAS_ALTITUDE, p->altitude_cm, 2);
+  to = put_property(to, "battery_percent", p, POSITION_HAS_BATTERY, p->battery_percent, 0);
+  to = PUT(to, ",\"status\":");
+  to = put_status(to, row->online);
+  to = PUT(to, ",\"tracker\":");
+  to = put_tracker(to, row->tracker);
+  *to++ = '}';
+  return to;
+}
+
+void view_json_feature(struct buffer *out, const struct view_row *row) {
+  char *start = (char *)buffer_reserve(out, 2 * VIEW_ROW_BYTES + 256);  // the names of the properties are the 256
+  char *to = PUT(start, "{\"type\":\"Feature\",\"geometry\":");
+  if (row->position) {
+    to = PUT(to, "{\"type\":\"Point\",\"coordinates\":[");
+    to = view_json_fixed(to, row->position->longitude_e7, 7);
+    *to++ = ',';
+    to = view_json_fixed(to, row->position->latitude_e7, 7);
+    to = PUT(to, "]}");
+  } else {
+    to = PUT(to, "null");
+  }
+  to = PUT(to, ",\"properties\":");
+  to = put_properties(to, row);
+  *to++ = '}';
+  out->len += (size_t)(to - start);
+}

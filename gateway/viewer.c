@@ -1,0 +1,74 @@
+// Plain send(): one syscall per frame, and none for a viewer that has nothing to get.
+#include "viewer.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+// What the kernel may hold for one viewer: enough for a frame every round trip, far below the megabytes that it would
+// give by itself. NOTSENT_LOWAT keeps a slow viewer from queueing states that are old by the time they leave.
+#define SEND_BUFFER_BYTES (128 * 1024)
+#define NOTSENT_BYTES (64 * 1024)
+#define DEAD_PEER_EXTRA_MS 15000
+
+static void set_option(int fd, int level, int name, int value) {
+  // A system without the option is no reason to refuse a viewer.
+  (void)setsockopt(fd, level, name, &value, sizeof value);
+}
+
+struct viewer *viewer_new(int fd, unsigned stall_ms) {
+  struct viewer *viewer = calloc(1, sizeof *viewer);
+  if (!viewer) abort();
+  viewer->fd = fd;
+  set_option(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_BYTES);
+  set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_BYTES);
+  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  // Ends connections whose peer vanished without a word: heartbeats stay unacknowledged.
+  set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)stall_ms + DEAD_PEER_EXTRA_MS);
+  return viewer;
+}
+
+void viewer_free(struct viewer *viewer, bool reset) {
+  if (reset) {
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(viewer->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+  }
+  close(viewer->fd);
+  view_frame_unref(viewer->frame);
+  free(viewer);
+}
+
+// Returns the bytes taken, 0 if the socket takes none now, -1 if the connection is broken.
+static ssize_t push(int fd, const char *bytes, size_t len) {
+  ssize_t taken;
+  do {
+    taken = send(fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+  } while (taken < 0 && errno == EINTR);
+  return taken < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) ? 0 : taken;
+}
+
+enum viewer_status viewer_send(struct viewer *viewer, struct view_frame *frame, uint64_t *taken) {
+  ssize_t sent = push(viewer->fd, frame->data, frame->len);
+  if (sent < 0) return VIEWER_GONE;
+  *taken += (size_t)sent;
+  if (frame->version) viewer->cursor = frame->version;
+  if ((size_t)sent == frame->len) return VIEWER_SENT;
+  viewer->frame = view_frame_ref(frame);
+  viewer->offset = (size_t)sent;
+  return VIEWER_BLOCKED;
+}
+
+enum viewer_status viewer_resume(struct viewer *viewer, uint64_t *taken) {
+  struct view_frame *frame = viewer->frame;
+  ssize_t sent = push(viewer->fd, frame->data + viewer->offset, frame->len - viewer->offset);
+  if (sent < 0) return VIEWER_GONE;
+  *taken += (size_t)sent;
+  viewer->offset += (size_t)sent;
+  if (viewer->offset < frame->len) return VIEWER_BLOCKED;
+  viewer->frame = NULL;
+  view_frame_unref(frame);
+  return VIEWER_SENT;
+}

@@ -1,0 +1,44 @@
+// One open map view: a socket, the version it has been sent, and at most one unfinished frame. Fan-out thread only.
+//
+// A viewer is in the list of its lane always, and in the list of blocked viewers while a frame is unfinished. It keeps
+// no queue: what it misses meanwhile is in the team's state.
+#ifndef MUSTER_VIEWER_H
+#define MUSTER_VIEWER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "view_frame.h"
+
+struct lane;
+
+struct viewer {
+  struct viewer *next, **link;                  // in the lane
+  struct viewer *blocked_next, **blocked_link;  // among the blocked; blocked_link is NULL if it is not
+  struct lane *lane;
+  struct view_frame *frame;  // unfinished, or NULL
+  size_t offset;             // of what the socket has not taken yet
+  uint64_t cursor;           // the version it has, or will have with the unfinished frame; 0: nothing yet
+  uint64_t progress_ms;      // while blocked: when the socket last took something
+  int fd;
+  bool told_stale;  // the last event it was sent is "stale"
+};
+
+enum viewer_status {
+  VIEWER_SENT,     // the socket took all of it
+  VIEWER_BLOCKED,  // it took a part, or nothing: the frame is unfinished now
+  VIEWER_GONE,     // the connection is broken
+};
+
+// Sets the socket up for small buffers and no waiting. fd is the viewer's from now on.
+struct viewer *viewer_new(int fd, unsigned stall_ms);
+// Closes the socket; with reset, what the kernel still holds for it is thrown away.
+void viewer_free(struct viewer *viewer, bool reset);
+
+// Sends a frame, of which the viewer must have none unfinished. *taken is raised by the bytes the socket took. Keeps a
+// reference of its own if blocked. The cursor is the frame's version afterwards, unless that is 0.
+enum viewer_status viewer_send(struct viewer *viewer, struct view_frame *frame, uint64_t *taken);
+// Goes on with the unfinished frame.
+enum viewer_status viewer_resume(struct viewer *viewer, uint64_t *taken);
+
+#endif
