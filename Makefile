@@ -31,7 +31,7 @@ SRC_simulator :=
 LIBS_simulator :=
 SRC_token := main
 LIBS_token :=
-UNIT_TESTS := buffer config frame hist ident metrics position token update wire
+UNIT_TESTS := buffer config frame hist ident metrics position token update wire ack batcher pgarray session
 
 PROGRAMS := tracker gateway simulator token
 BINARIES := $(PROGRAMS:%=$(BUILD)/bin/muster-%)

@@ -22,7 +22,7 @@ struct intake {
   uv_timer_t retry_timer;  // runs while batches wait to be published again
   uv_timer_t heartbeat;
   struct publish_work work;  // with the publisher while `busy`
-  bool busy, heartbeat_due, log_waits, pressed;
+  bool busy, heartbeat_due, log_waits, pressed, storing_fails;
   bool log_pending;  // some closed log batch may be without the publisher
   uint64_t live_lost;
   uint64_t positions;
@@ -173,10 +173,14 @@ static void on_stored(void *context, uint64_t number, const char *fault) {
   struct log_batch *batch = batcher_find_log(intake->batcher, number);
   if (!batch || batch->durable) return;  // an ack that came after its deadline, of a batch that was stored again
   if (!fault) {
+    if (intake->storing_fails) log_info("log_stored_again", "number=%llu", (unsigned long long)number);
+    intake->storing_fails = false;
     batcher_log_durable(intake->batcher, batch, tell_waiters, intake);
     return;
   }
-  log_warn("log_batch_retry", "number=%llu fault=%s", (unsigned long long)number, LOG_TEXT(fault, strlen(fault)));
+  // One line an outage: the metric counts every try.
+  if (!intake->storing_fails) log_warn("log_not_stored", "fault=%s", LOG_TEXT(fault, strlen(fault)));
+  intake->storing_fails = true;
   metric_add(intake->retries_total, 1);
   batch->with_publisher = false;
   batch->not_before_us = clock_mono_us() + RETRY_US;
