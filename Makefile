@@ -33,6 +33,15 @@ SRC_token := main
 LIBS_token :=
 UNIT_TESTS := buffer config frame hist ident metrics position token update wire ack batcher pgarray session
 
+# The map page, gateway/web: the page itself, what it uses of npm's packages, and what is made of them.
+WEB := index.html app.css icon.svg api.mjs app.mjs backoff.mjs basemap.mjs card.mjs finder.mjs format.mjs grid.mjs link.mjs \
+  mapview.mjs markers.mjs mercator.mjs motion.mjs page.mjs palette.mjs panel.mjs roster.mjs signin.mjs stream.mjs texts.mjs
+WEB_VENDOR := maplibre-gl.mjs maplibre-gl-worker.mjs maplibre-gl.css
+WEB_ASSETS = $(foreach f,$(WEB),$(f)=gateway/web/$(f)) land.json=$(BUILD)/gen/web/land.json \
+  $(foreach f,$(WEB_VENDOR),vendor/$(f)=node_modules/maplibre-gl/dist/$(f)) \
+  vendor/maplibre-gl-LICENSE.txt=node_modules/maplibre-gl/LICENSE.txt
+WEB_TESTS := motion pure roster stream
+
 PROGRAMS := tracker gateway simulator token
 BINARIES := $(PROGRAMS:%=$(BUILD)/bin/muster-%)
 PROTO_OBJECTS := $(PROTO:%=$(BUILD)/gen/%.pb-c.o)
@@ -51,6 +60,16 @@ GENERATED := $(PROTO:%=$(BUILD)/gen/%.pb-c.h)
 $(BUILD)/gen/schema_files.c: common/embed.py $(SCHEMA:%=tracker/schema/%)
 	@mkdir -p $(@D)
 	/usr/bin/python3 common/embed.py $@ schema_files $(foreach f,$(SCHEMA),$(f)=tracker/schema/$(f))
+
+node_modules/.package-lock.json: package.json package-lock.json
+	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+$(BUILD)/gen/web/land.json: gateway/web/tools/land.mjs node_modules/.package-lock.json
+	@mkdir -p $(@D)
+	node $< $@
+$(BUILD)/gen/web_assets.c: common/embed.py node_modules/.package-lock.json $(BUILD)/gen/web/land.json $(WEB:%=gateway/web/%)
+	@mkdir -p $(@D)
+	/usr/bin/python3 common/embed.py $@ web_assets $(WEB_ASSETS)
 
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
@@ -77,6 +96,13 @@ $(BUILD)/test/test_%: $(BUILD)/test/unit/test_%.o $(UNIT_OBJECTS)
 .PHONY: unit
 unit: $(UNIT_TESTS:%=$(BUILD)/test/test_%)
 	@for test in $^; do $$test || exit 1; done
+
+# The page's types, and the tests of its parts that need no browser.
+.PHONY: check-web
+check-web: node_modules/.package-lock.json
+	node node_modules/typescript/bin/tsc -p gateway/web/tsconfig.json
+	node --test $(WEB_TESTS:%=test/web/%.test.mjs)
+test-suites: check-web
 
 BUILD_PY := $(PROTO:%=$(BUILD)/gen/py/%_pb2.py)
 $(BUILD)/gen/py/%_pb2.py: proto/%.proto
