@@ -27,7 +27,9 @@ SCHEMA := 001_initial.sql
 LIBS_tracker := -lnats -lpq -lcivetweb
 SRC_gateway :=
 LIBS_gateway := -lnats -lpq -lcivetweb
-SRC_simulator :=
+SRC_simulator := audience backoff decimal device device_conn device_message endpoint event_stream fleet live main motion \
+  replay report run settings spool steady trace watch_frame watch_team watcher
+UNIT_simulator := backoff decimal device device_message event_stream motion spool trace watch_frame watch_team
 LIBS_simulator :=
 SRC_token := main
 LIBS_token :=

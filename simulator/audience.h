@@ -1,0 +1,44 @@
+// All viewers of a run, spread over the teams, and what they share. The loop's thread.
+#ifndef MUSTER_AUDIENCE_H
+#define MUSTER_AUDIENCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "buffer.h"
+#include "endpoint.h"
+#include "totals.h"
+
+struct audience_options {
+  uv_loop_t *loop;
+  struct endpoint http;
+  uint32_t viewers, teams;
+  uint32_t connect_rate;  // first connections per second
+  long interval_ms;       // as in watcher.h
+  bool measures;          // as in watcher.h
+  uint64_t seed;
+  const char *manager_token;  // for all viewers; "": one is minted for each viewer's team
+  const char *worker_key;     // with this
+};
+
+struct audience;
+
+// Viewer i watches team-(1 + i modulo teams).
+struct audience *audience_new(const struct audience_options *options, int64_t now_us);
+// When audience_open is 0.
+void audience_free(struct audience *audience);
+
+void audience_sweep(struct audience *audience, int64_t now_us);
+void audience_close(struct audience *audience, int64_t now_us);
+
+uint32_t audience_watching(const struct audience *audience);  // viewers with a snapshot on their connection
+uint32_t audience_open(const struct audience *audience);
+// True if all viewers watch and no row has come for so long.
+bool audience_is_quiet(const struct audience *audience, int64_t us, int64_t now_us);
+const struct viewer_totals *audience_totals(const struct audience *audience);
+
+// Appends every viewer's state as a JSON array.
+void audience_write_states(const struct audience *audience, struct buffer *out);
+
+#endif

@@ -1,0 +1,243 @@
+// Workers in one array; a sweep goes round it, so that no worker needs a timer.
+#include "fleet.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "device.h"
+#include "device_conn.h"
+#include "log.h"
+#include "random.h"
+#include "token.h"
+#include "version.h"
+
+#define SWEEP_US 200000  // every worker is looked at so often
+#define TOKEN_VALID_S 86400
+
+struct worker {
+  struct device_conn conn;
+  struct device *device;
+  struct fleet *fleet;
+  char *name;
+  uint32_t team;
+};
+
+struct fleet {
+  struct device_conn_host host;
+  struct device_options device_options;
+  struct fleet_options options;
+  struct worker *workers;
+  uint32_t count;
+  uint32_t swept;          // the next to be looked at
+  int64_t swept_until_us;  // the sweep has kept up with this time
+  int64_t start_us;
+  uint32_t online, online_so_far;
+  uint32_t welcomed;
+  struct device_totals totals;
+};
+
+// ---- what devices tell ----
+
+static void on_sent(void *context, const struct position *position, bool again) {
+  (void)position;
+  struct device_totals *totals = &((struct worker *)context)->fleet->totals;
+  again ? totals->resent++ : totals->sent++;
+}
+
+static void on_acked(void *context, const struct position *position, int64_t planned_us, int64_t now_us) {
+  (void)position;
+  struct device_totals *totals = &((struct worker *)context)->fleet->totals;
+  totals->acked++;
+  hist_record(&totals->ack, now_us - planned_us);
+}
+
+static void on_refused(void *context, const struct position *position, uint32_t reason) {
+  (void)position;
+  ((struct worker *)context)->fleet->totals.refused[reason < POSITION_FAULTS ? reason : 0]++;
+}
+
+static void on_dropped(void *context, const struct position *position, bool was_sent) {
+  (void)position;
+  struct device_totals *totals = &((struct worker *)context)->fleet->totals;
+  totals->dropped++;
+  totals->dropped_sent += was_sent;
+}
+
+static void on_welcomed(void *context, bool again) {
+  struct fleet *fleet = ((struct worker *)context)->fleet;
+  fleet->totals.sessions++;
+  again ? fleet->totals.reconnects++ : fleet->welcomed++;
+}
+
+static void on_failed(void *context, uint32_t code, const char *text, size_t text_len) {
+  const struct worker *worker = context;
+  uint64_t *count = &worker->fleet->totals.errors[code < TRACKER_ERROR_CODES ? code : 0];
+  if ((*count)++ == 0) {
+    log_warn("tracker_error", "worker=%s code=%s text=%s first_of_its_kind=true", worker->name,
+             tracker_error_name(code), LOG_TEXT(text ? text : "", text ? text_len : 0));
+  }
+}
+
+static char *worker_token(void *context) {
+  const struct worker *worker = context;
+  char team[32];
+  snprintf(team, sizeof team, "team-%u", worker->team + 1);
+  int64_t now_s = clock_wall_us() / 1000000;
+  const char *teams[] = {team};
+  char *token =
+      token_mint(worker->fleet->options.worker_key, worker->name, TOKEN_WORKER, teams, 1, now_s, now_s + TOKEN_VALID_S);
+  if (!token) abort();
+  return token;
+}
+
+// ---- making ----
+
+struct fleet *fleet_new(const struct fleet_options *options, int64_t now_us) {
+  struct fleet *fleet = calloc(1, sizeof *fleet);
+  if (!fleet) abort();
+  fleet->workers = calloc(options->workers ? options->workers : 1, sizeof *fleet->workers);
+  if (!fleet->workers) abort();
+  fleet->options = *options;
+  fleet->start_us = fleet->swept_until_us = now_us;
+  fleet->host.loop = options->loop;
+  fleet->host.address = options->address;
+  fleet->host.token = worker_token;
+  fleet->device_options = (struct device_options){
+      .agent = "muster-simulator/" MUSTER_VERSION,
+      .spool_positions = options->spool_positions,
+      .batch = options->batch,
+      .window = options->window,
+      .ack_every = options->ack_every,
+      .sent = on_sent,
+      .acked = on_acked,
+      .refused = on_refused,
+      .dropped = on_dropped,
+      .welcomed = on_welcomed,
+      .failed = on_failed,
+  };
+  return fleet;
+}
+
+void fleet_free(struct fleet *fleet) {
+  if (!fleet) return;
+  for (uint32_t i = 0; i < fleet->count; i++) {
+    device_free(fleet->workers[i].device);
+    free(fleet->workers[i].name);
+  }
+  free(fleet->workers);
+  free(fleet);
+}
+
+void fleet_add(struct fleet *fleet, const char *name, uint32_t team) {
+  uint32_t index = fleet->count++;
+  struct worker *worker = &fleet->workers[index];
+  int64_t connect_us = fleet->start_us + (int64_t)index * 1000000 / fleet->options.connect_rate;
+  worker->fleet = fleet;
+  worker->team = team;
+  worker->name = strdup(name);
+  if (!worker->name) abort();
+  worker->device = device_new(&fleet->device_options, worker, random_fork(fleet->options.seed, index), connect_us);
+  device_conn_init(&worker->conn, &fleet->host, worker->device, worker);
+}
+
+// ---- positions ----
+
+void fleet_give(struct fleet *fleet, uint32_t worker, const struct position *position, int64_t planned_us) {
+  fleet->totals.taken++;
+  device_add(fleet->workers[worker].device, position, planned_us);
+}
+
+void fleet_take(struct fleet *fleet, uint32_t worker, struct position *position, int64_t planned_us, int64_t now_us) {
+  fleet->totals.taken++;
+  hist_record(&fleet->totals.lateness, now_us - planned_us);
+  device_take(fleet->workers[worker].device, position, planned_us);
+  device_conn_send(&fleet->workers[worker].conn, now_us);
+}
+
+void fleet_send(struct fleet *fleet, uint32_t worker, int64_t now_us) {
+  device_conn_send(&fleet->workers[worker].conn, now_us);
+}
+
+void fleet_flush(struct fleet *fleet, uint32_t worker) {
+  device_flush(fleet->workers[worker].device);
+}
+
+void fleet_flush_all(struct fleet *fleet) {
+  for (uint32_t i = 0; i < fleet->count; i++) fleet_flush(fleet, i);
+}
+
+bool fleet_welcomed(const struct fleet *fleet, uint32_t worker) {
+  return device_ever_welcomed(fleet->workers[worker].device);
+}
+
+uint32_t fleet_unacked(const struct fleet *fleet, uint32_t worker) {
+  return device_unacked(fleet->workers[worker].device);
+}
+
+bool fleet_needs_nudge(const struct fleet *fleet, uint32_t worker) {
+  const struct device *device = fleet->workers[worker].device;
+  return device_online(device) && device_unacked(device) > 0 && !device_ack_wanted(device);
+}
+
+// ---- time ----
+
+void fleet_sweep(struct fleet *fleet, int64_t now_us) {
+  int64_t due = (now_us - fleet->swept_until_us) * fleet->count / SWEEP_US;
+  if (due <= 0) return;
+  if (due > fleet->count) due = fleet->count;
+  fleet->swept_until_us = now_us;
+  for (; due > 0; due--) {
+    struct worker *worker = &fleet->workers[fleet->swept];
+    device_conn_poll(&worker->conn, now_us);
+    fleet->online_so_far += device_online(worker->device);
+    if (++fleet->swept < fleet->count) continue;
+    fleet->online = fleet->online_so_far;
+    fleet->swept = fleet->online_so_far = 0;
+  }
+}
+
+void fleet_close(struct fleet *fleet, int64_t now_us) {
+  for (uint32_t i = 0; i < fleet->count; i++) {
+    device_retire(fleet->workers[i].device);
+    device_conn_close(&fleet->workers[i].conn, now_us);
+  }
+}
+
+// ---- figures ----
+
+uint32_t fleet_size(const struct fleet *fleet) {
+  return fleet->count;
+}
+
+uint32_t fleet_online(const struct fleet *fleet) {
+  return fleet->online;
+}
+
+uint32_t fleet_welcomed_count(const struct fleet *fleet) {
+  return fleet->welcomed;
+}
+
+uint32_t fleet_open(const struct fleet *fleet) {
+  return fleet->host.open;
+}
+
+uint64_t fleet_unacked_count(const struct fleet *fleet) {
+  const struct device_totals *totals = &fleet->totals;
+  uint64_t done = totals->acked + totals->dropped;
+  for (int i = 0; i < POSITION_FAULTS; i++) done += totals->refused[i];
+  return totals->taken - done;
+}
+
+uint64_t fleet_connects(const struct fleet *fleet) {
+  return fleet->host.connects;
+}
+
+uint64_t fleet_connect_failures(const struct fleet *fleet) {
+  return fleet->host.connect_failures;
+}
+
+const struct device_totals *fleet_totals(const struct fleet *fleet) {
+  return &fleet->totals;
+}

@@ -1,0 +1,35 @@
+// Live load: every worker moves and takes a position each interval. The n-th position of all is planned for
+// start + n * interval / workers, whatever happened to those before it (an open loop): a late tick takes all that were
+// due, and none is left out. A worker that has never been connected takes none. The loop's thread.
+#ifndef MUSTER_LIVE_H
+#define MUSTER_LIVE_H
+
+#include <stdint.h>
+
+#include "fleet.h"
+#include "motion.h"
+
+struct live_options {
+  uint32_t workers, teams;
+  int64_t interval_us;
+  int64_t duration_us;  // 0: until live_nudge
+  uint64_t seed;
+  struct motion_area area;
+};
+
+struct live;
+
+// Adds the workers to the fleet: worker i is "team-T-KIND-NNNN" of team-T, T = 1 + i modulo teams.
+struct live *live_new(const struct live_options *options, struct fleet *fleet);
+void live_free(struct live *live);
+
+void live_start(struct live *live, int64_t now_us);
+
+// Takes all positions that are due. Returns when the next one is due, or INT64_MAX after the last.
+int64_t live_tick(struct live *live, int64_t now_us);
+
+// For the end of a run: each worker whose tracker would take its time with the ack takes one position more, which asks
+// for it.
+void live_nudge(struct live *live, int64_t now_us);
+
+#endif

@@ -1,0 +1,179 @@
+// Numbers to text.
+#include "report.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static double ms(int64_t us) {
+  return (double)us / 1000;
+}
+
+static uint64_t refused_count(const struct device_totals *d) {
+  uint64_t count = 0;
+  for (int i = 0; i < POSITION_FAULTS; i++) count += d->refused[i];
+  return count;
+}
+
+static uint64_t error_count(const struct device_totals *d) {
+  uint64_t count = 0;
+  for (int i = 0; i < TRACKER_ERROR_CODES; i++) count += d->errors[i];
+  return count;
+}
+
+static const char *refusal_name(int reason) {
+  return reason ? position_fault_name((enum position_fault)reason) : "other";
+}
+
+bool report_is_good(const struct report *report) {
+  return report->unacked == 0 && report->devices->dropped_sent == 0;
+}
+
+// ---- table ----
+
+static void row(struct buffer *out, const char *name, uint64_t value) {
+  buffer_printf(out, "  %-22s %12" PRIu64 "\n", name, value);
+}
+
+static void row_if(struct buffer *out, const char *name, uint64_t value) {
+  if (value) row(out, name, value);
+}
+
+static void times(struct buffer *out, const char *name, const struct hist *hist) {
+  if (hist->total == 0) return;
+  buffer_printf(out, "  %-22s p50 %10.2f   p99 %10.2f   max %10.2f\n", name, ms(hist_percentile_us(hist, 50)),
+                ms(hist_percentile_us(hist, 99)), ms(hist->max_us));
+}
+
+static void device_rows(const struct report *r, struct buffer *out) {
+  const struct device_totals *d = r->devices;
+  char name[64];
+  row(out, "sent", d->sent);
+  row(out, "acked", d->acked);
+  row(out, "refused", refused_count(d));
+  for (int i = 0; i < POSITION_FAULTS; i++) {
+    snprintf(name, sizeof name, "  %s", refusal_name(i));
+    row_if(out, name, d->refused[i]);
+  }
+  row(out, "unacked", r->unacked);
+  row_if(out, "dropped", d->dropped);
+  row_if(out, "sent again", d->resent);
+  row(out, "connects", r->connects);
+  row(out, "reconnects", d->reconnects);
+  row_if(out, "failed connects", r->connect_failures);
+  row(out, "errors", error_count(d));
+  for (uint32_t i = 0; i < TRACKER_ERROR_CODES; i++) {
+    snprintf(name, sizeof name, "  %s", tracker_error_name(i));
+    row_if(out, name, d->errors[i]);
+  }
+}
+
+static void viewer_rows(const struct viewer_totals *v, struct buffer *out) {
+  row(out, "delivered rows", v->rows);
+  row(out, "frames", v->snapshots + v->deltas);
+  row(out, "  snapshots", v->snapshots);
+  row(out, "viewer connects", v->connects);
+  row(out, "viewer reconnects", v->reconnects);
+  row_if(out, "viewer failed connects", v->connect_failures);
+  row_if(out, "viewer errors", v->errors);
+  row_if(out, "stale", v->stales);
+  row_if(out, "byes", v->byes);
+  row_if(out, "rows going back", v->backward);
+}
+
+void report_table(const struct report *r, struct buffer *out) {
+  const struct device_totals *d = r->devices;
+  buffer_printf(out, "\n%u workers in %u teams, %u viewers, %.1f s\n", r->workers, r->teams, r->viewers, r->seconds);
+  device_rows(r, out);
+  if (r->watching) viewer_rows(r->watching, out);
+  times(out, "ack ms", &d->ack);
+  if (r->watching) times(out, "view ms", &r->watching->view);
+  times(out, "lateness ms", &d->lateness);
+  if (d->sent && r->seconds > 0) {
+    buffer_printf(out, "  %-22s %12.1f\n  %-22s %12.2f\n", "positions/s", (double)d->sent / r->seconds,
+                  "own CPU us/position", r->cpu_seconds * 1e6 / (double)d->sent);
+  }
+}
+
+// ---- JSON ----
+
+static void field(struct buffer *out, const char *name, uint64_t value) {
+  buffer_printf(out, "  \"%s\": %" PRIu64 ",\n", name, value);
+}
+
+static void json_times(struct buffer *out, const char *name, const struct hist *hist) {
+  buffer_printf(out, "  \"%s\": {\"p50\": %.3f, \"p99\": %.3f, \"max\": %.3f, \"count\": %" PRIu64 "},\n", name,
+                ms(hist_percentile_us(hist, 50)), ms(hist_percentile_us(hist, 99)), ms(hist->max_us), hist->total);
+}
+
+static void json_counts(struct buffer *out, const char *name, const uint64_t *counts, int count,
+                        const char *(*name_of)(int)) {
+  const char *comma = "";
+  buffer_printf(out, "  \"%s\": {", name);
+  for (int i = 0; i < count; i++) {
+    if (!counts[i]) continue;
+    buffer_printf(out, "%s\"%s\": %" PRIu64, comma, name_of(i), counts[i]);
+    comma = ", ";
+  }
+  buffer_append_string(out, "},\n");
+}
+
+static const char *error_name(int code) {
+  return tracker_error_name((uint32_t)code);
+}
+
+static void json_viewers(const struct viewer_totals *v, struct buffer *out) {
+  field(out, "delivered", v->rows);
+  field(out, "frames", v->snapshots + v->deltas);
+  field(out, "snapshots", v->snapshots);
+  field(out, "snapshot_rows", v->snapshot_rows);
+  field(out, "deltas", v->deltas);
+  field(out, "heartbeats", v->heartbeats);
+  field(out, "stales", v->stales);
+  field(out, "byes", v->byes);
+  field(out, "backward_rows", v->backward);
+  field(out, "viewer_connects", v->connects);
+  field(out, "viewer_connect_failures", v->connect_failures);
+  field(out, "viewer_reconnects", v->reconnects);
+  field(out, "viewer_errors", v->errors);
+  json_times(out, "view_ms", &v->view);
+}
+
+void report_json(const struct report *r, struct buffer *out) {
+  static const struct viewer_totals nobody;
+  const struct device_totals *d = r->devices;
+  buffer_append_string(out, "{\n");
+  field(out, "workers", r->workers);
+  field(out, "teams", r->teams);
+  field(out, "viewers", r->viewers);
+  field(out, "taken", d->taken);
+  field(out, "sent", d->sent);
+  field(out, "resent", d->resent);
+  field(out, "acked", d->acked);
+  field(out, "unacked", r->unacked);
+  json_counts(out, "refused", d->refused, POSITION_FAULTS, refusal_name);
+  field(out, "dropped", d->dropped);
+  field(out, "dropped_after_sending", d->dropped_sent);
+  field(out, "connects", r->connects);
+  field(out, "connect_failures", r->connect_failures);
+  field(out, "sessions", d->sessions);
+  field(out, "reconnects", d->reconnects);
+  field(out, "errors", error_count(d));
+  json_counts(out, "error_codes", d->errors, TRACKER_ERROR_CODES, error_name);
+  json_times(out, "ack_ms", &d->ack);
+  json_times(out, "lateness_ms", &d->lateness);
+  json_viewers(r->watching ? r->watching : &nobody, out);
+  buffer_printf(out, "  \"seconds\": %.3f,\n  \"cpu_seconds\": %.3f\n}\n", r->seconds, r->cpu_seconds);
+}
+
+// ---- status ----
+
+void report_status_line(const struct report *r, const struct report_status *status, struct buffer *out) {
+  const struct device_totals *d = r->devices;
+  buffer_printf(out, "%-7s workers %u/%u  %.0f pos/s  acked %" PRIu64 "  unacked %" PRIu64 "  reconnects %" PRIu64,
+                status->phase, status->online, status->workers, status->positions_per_s, d->acked, r->unacked,
+                d->reconnects);
+  buffer_printf(out, "  ack p99 %.0f ms", ms(hist_percentile_us(&d->ack, 99)));
+  if (!r->watching) return;
+  buffer_printf(out, "  viewers %u/%u  view p99 %.0f ms", status->watching, status->viewers,
+                ms(hist_percentile_us(&r->watching->view, 99)));
+}

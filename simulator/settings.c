@@ -1,0 +1,93 @@
+// One table, and the checks that span several settings.
+#include "settings.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "decimal.h"
+#include "token.h"
+
+#define AT(field) offsetof(struct settings, field)
+
+static const struct setting table[] = {
+    {"workers", SETTING_INT, AT(workers), "100", 1, 1000000, "workers, each with a connection of its own", NULL},
+    {"teams", SETTING_INT, AT(teams), "10", 1, 1000000, "teams; worker i is of team-(1 + i modulo teams)", NULL},
+    {"interval-ms", SETTING_INT, AT(interval_ms), "1000", 1, 86400000, "time between two positions of a worker", NULL},
+    {"duration", SETTING_NUMBER, AT(duration_s), "0", 0, 31536000, "seconds to go on for; 0: until stopped", NULL},
+    {"connect", SETTING_STRING, AT(connect), "127.0.0.1:7300", 0, 0, "HOST:PORT where devices connect",
+     "MUSTER_DEVICE_ADDR"},
+    {"viewers", SETTING_INT, AT(viewers), "0", 0, 1000000, "live views to hold open, spread over the teams", NULL},
+    {"http", SETTING_STRING, AT(http), "http://127.0.0.1:8080", 0, 0, "URL of the gateways, for the viewers",
+     "MUSTER_HTTP_URL"},
+    {"view-interval-ms", SETTING_INT, AT(view_interval_ms), "-1", -1, 60000,
+     "interval_ms that viewers ask for; -1: the gateway's default", NULL},
+    {"replay", SETTING_STRING, AT(replay), "", 0, 0,
+     "CSV file of fixes to play instead (columns time, worker, latitude, longitude)", NULL},
+    {"speed", SETTING_NUMBER, AT(speed), "1", 0, 1000000, "replay so many times faster than it was recorded", NULL},
+    {"as-fast-as-acked", SETTING_BOOL, AT(as_fast_as_acked), "false", 0, 0, "replay as fast as the acks allow", NULL},
+    {"report", SETTING_STRING, AT(report), "", 0, 0, "file for the report as JSON", NULL},
+    {"view-states", SETTING_STRING, AT(view_states), "", 0, 0, "file for the viewers' final states as JSON", NULL},
+    {"settle-ms", SETTING_INT, AT(settle_ms), "1500", 0, 600000, "views must be unchanged for so long to be final",
+     NULL},
+    {"drain-s", SETTING_INT, AT(drain_s), "30", 0, 86400, "longest wait for acks at the end", NULL},
+    {"centre", SETTING_STRING, AT(centre), "47.3769,8.5417", 0, 0, "LATITUDE,LONGITUDE around which workers move",
+     NULL},
+    {"radius-m", SETTING_INT, AT(radius_m), "4000", 200, 200000, "how far from the centre they go", NULL},
+    {"seed", SETTING_INT, AT(seed), "1", 0, INT32_MAX, "the same seed gives the same movement", NULL},
+    {"connect-rate", SETTING_INT, AT(connect_rate), "2000", 1, 1000000, "first connections per second", NULL},
+    {"ack-every", SETTING_INT, AT(ack_every), "0", 0, 1000000,
+     "ask for an ack with every so many reports; 0: when the tracker likes", NULL},
+    {"spool", SETTING_INT, AT(spool), "1024", 1, 1000000, "positions a device keeps unacked; the oldest is dropped",
+     NULL},
+    {"batch", SETTING_INT, AT(batch), "100", 1, 900, "the most positions in one report", NULL},
+    {"window", SETTING_INT, AT(window), "512", 1, 1000000,
+     "the most positions of a worker in flight as it catches up or replays", NULL},
+    {"progress", SETTING_BOOL, AT(progress), "false", 0, 0, "show a status line although standard error is no terminal",
+     NULL},
+    {"worker-key", SETTING_SECRET, AT(worker_key), "", 0, 0, "key that signs the workers' (and viewers') tokens", NULL},
+    {"manager-token", SETTING_SECRET, AT(manager_token), "", 0, 0,
+     "token of all viewers; without it each gets one for its team", NULL},
+};
+
+static const struct config config = {
+    .program = SETTINGS_PROGRAM,
+    .about =
+        "Simulates the devices of many workers, and viewers of their teams, and reports what became of every\n"
+        "position. Ctrl-C stops sending, waits for what is unacked, and reports; a second one ends at once.\n"
+        "Exit status: 0 if all that was sent was acked or refused, 1 if not, 2 for wrong settings.\n\n"
+        "  muster-simulator --workers 1000 --teams 10 --duration 60 --viewers 20 --report run.json\n"
+        "  muster-simulator --replay traces.csv --as-fast-as-acked --teams 5",
+    .settings = table,
+    .count = sizeof table / sizeof *table,
+};
+
+static enum config_status bad(const char *name, const char *value, const char *fault) {
+  fprintf(stderr, "%s: --%s: \"%s\" %s\n", SETTINGS_PROGRAM, name, value, fault);
+  return CONFIG_BAD;
+}
+
+static enum config_status check(const struct settings *s, struct settings_derived *derived) {
+  const char *fault = endpoint_parse(s->connect, &derived->device);
+  if (fault) return bad("connect", s->connect, fault);
+  fault = s->viewers ? endpoint_parse_url(s->http, &derived->http) : NULL;
+  if (fault) return bad("http", s->http, fault);
+  if (!decimal_place(s->centre, &derived->latitude_e7, &derived->longitude_e7)) {
+    return bad("centre", s->centre, "is not LATITUDE,LONGITUDE in degrees");
+  }
+  if (*s->replay && !s->as_fast_as_acked && s->speed <= 0) return bad("speed", "0", "is not more than 0");
+  if (strlen(s->worker_key) < TOKEN_KEY_MIN_BYTES) {
+    fprintf(stderr, "%s: set MUSTER_WORKER_KEY or --worker-key-file to the trackers' token key, %d bytes at least\n",
+            SETTINGS_PROGRAM, TOKEN_KEY_MIN_BYTES);
+    return CONFIG_BAD;
+  }
+  return CONFIG_OK;
+}
+
+enum config_status settings_load(struct settings *settings, struct settings_derived *derived, int argc, char **argv) {
+  enum config_status status = config_load(&config, settings, argc, argv);
+  return status == CONFIG_OK ? check(settings, derived) : status;
+}
+
+void settings_free(struct settings *settings) {
+  config_free(&config, settings);
+}

@@ -1,0 +1,41 @@
+// The simulator's settings: flags and environment variables.
+#ifndef MUSTER_SIMULATOR_SETTINGS_H
+#define MUSTER_SIMULATOR_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "endpoint.h"
+
+struct settings {
+  long workers, teams, interval_ms;
+  double duration_s;
+  char *connect, *http;
+  long viewers, view_interval_ms;
+  char *replay;
+  double speed;
+  bool as_fast_as_acked;
+  char *report, *view_states;
+  long settle_ms, drain_s;
+  char *centre;
+  long radius_m, seed;
+  long connect_rate, ack_every, spool, batch, window;
+  bool progress;
+  char *worker_key, *manager_token;
+};
+
+// What is worked out from them.
+struct settings_derived {
+  struct endpoint device, http;
+  int32_t latitude_e7, longitude_e7;
+};
+
+#define SETTINGS_PROGRAM "muster-simulator"
+
+// CONFIG_OK, or what config_load says; wrong combinations are CONFIG_BAD after one line on standard error.
+enum config_status settings_load(struct settings *settings, struct settings_derived *derived, int argc, char **argv)
+    __attribute__((warn_unused_result));
+void settings_free(struct settings *settings);
+
+#endif
