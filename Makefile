@@ -25,7 +25,11 @@ UNIT_tracker := ack batcher message pgarray session
 EXTRA_tracker = $(BUILD)/gen/schema_files.o
 SCHEMA := 001_initial.sql
 LIBS_tracker := -lnats -lpq -lcivetweb
-SRC_gateway :=
+SRC_gateway := api_cluster api_config api_error api_health api_positions api_session api_stream api_teams assets channel \
+  directory fanout feed follow gateway_metrics group handoff join lane main numbers query replay replicas routes server \
+  snapshot team view_frame view_json viewer
+UNIT_gateway := follow group numbers query replicas team view_frame view_json
+EXTRA_gateway = $(BUILD)/gen/web_assets.o
 LIBS_gateway := -lnats -lpq -lcivetweb
 SRC_simulator := audience backoff decimal device device_conn device_message endpoint event_stream fleet live main motion \
   replay report run settings spool steady trace watch_frame watch_team watcher

@@ -17,8 +17,8 @@ struct channel {
   struct channel *next;        // in the fan-out's table
   struct channel *dirty_next;  // among those with changes to send
   bool dirty;
-  bool asked;     // a join with this ticket is under way
-  bool wanted;    // another one is needed as soon as may be
+  bool asked;   // a join with this ticket is under way
+  bool wanted;  // another one is needed as soon as may be
   uint64_t ticket;
   uint64_t asked_ms;
   uint64_t empty_ms;  // when its last viewer was seen to be gone; 0 while it has some

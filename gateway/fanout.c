@@ -1,4 +1,5 @@
-// Letters come in through the mailbox; what they change is sent once per turn of the loop, after all of them (on_check).
+// Letters come in through the mailbox; what they change is sent once per turn of the loop, after all of them
+// (on_check).
 #include "fanout.h"
 
 #include <stdio.h>
@@ -14,14 +15,24 @@
 
 #define BUCKETS 1024
 #define TICK_MS 1000
-#define HEARTBEAT_MS 14500   // the tick is a second long: 15 s at most
+#define HEARTBEAT_MS 14500    // the tick is a second long: 15 s at most
 #define HEAL_SPACING_MS 1000  // a team is joined again at most this often
 #define EVENTS 256
 #define BYE_FRAMES 16
 #define BYE_RETRY_MIN_MS 250
 #define BYE_RETRY_STEP_MS 150
 
-enum letter_kind { LETTER_BATCH, LETTER_ATTACH, LETTER_MERGE, LETTER_LINK, LETTER_HEAL, LETTER_COPY, LETTER_DRAIN, LETTER_STOP };
+enum letter_kind {
+  LETTER_BATCH,
+  LETTER_ATTACH,
+  LETTER_MERGE,
+  LETTER_LINK,
+  LETTER_HEAL,
+  LETTER_COPY,
+  LETTER_HOLDS,
+  LETTER_DRAIN,
+  LETTER_STOP,
+};
 
 // All letters but live batches.
 struct order {
@@ -30,7 +41,7 @@ struct order {
   int fd;
   unsigned interval_ms;
   uint64_t ticket;
-  bool flag;  // MERGE: whole; LINK: connected; HEAL: one team only
+  bool flag;  // MERGE: whole; LINK: connected; HOLDS: the answer
   enum heal_reason reason;
   struct team *state;
   uv_sem_t *done;
@@ -71,7 +82,8 @@ static void ask(struct fanout *fanout, struct channel *channel) {
 // Asks now, or marks the channel so that the tick does: one join at a time, and not in a storm.
 static void ask_soon(struct fanout *fanout, struct channel *channel) {
   channel->wanted = true;
-  if (fanout->connected && !channel->asked && uv_now(&fanout->loop) - channel->asked_ms >= HEAL_SPACING_MS) ask(fanout, channel);
+  if (fanout->connected && !channel->asked && uv_now(&fanout->loop) - channel->asked_ms >= HEAL_SPACING_MS)
+    ask(fanout, channel);
 }
 
 static struct channel *find_or_open(struct fanout *fanout, const char *team) {
@@ -175,18 +187,10 @@ static void take_link(struct fanout *fanout, bool connected) {
   each_channel(fanout, go_stale);
 }
 
-static void want_heal(struct fanout *fanout, struct channel *channel) {
-  ask_soon(fanout, channel);
-}
-
-static void take_heal(struct fanout *fanout, const struct order *order) {
-  metric_add(fanout->options.metrics->heals[order->reason], 1);
-  log_info("heal", "team=%s reason=%s", order->flag ? order->team : "*", heal_reason_names[order->reason]);
-  if (!order->flag) {
-    each_channel(fanout, want_heal);
-  } else if (*find_link(fanout, order->team)) {
-    want_heal(fanout, *find_link(fanout, order->team));
-  }
+static void take_heal(struct fanout *fanout, enum heal_reason reason) {
+  metric_add(fanout->options.metrics->heals[reason], 1);
+  log_info("heal", "team=* reason=%s", heal_reason_names[reason]);
+  each_channel(fanout, ask_soon);
 }
 
 static void take_drain(struct fanout *fanout) {
@@ -242,10 +246,14 @@ static void on_letter(void *context, struct letter *letter) {
       take_link(fanout, order->flag);
       break;
     case LETTER_HEAL:
-      take_heal(fanout, order);
+      take_heal(fanout, order->reason);
       break;
     case LETTER_COPY:
       answer_copy(fanout, order);
+      break;
+    case LETTER_HOLDS:
+      order->flag =
+          *find_link(fanout, order->team) && (*find_link(fanout, order->team))->source.state != SOURCE_JOINING;
       break;
     case LETTER_DRAIN:
       take_drain(fanout);
@@ -261,7 +269,8 @@ static void on_letter(void *context, struct letter *letter) {
     free(order);
   }
 }
-_Static_assert(offsetof(struct order, kind) == offsetof(struct live_batch, kind), "a letter's kind is where it is read");
+_Static_assert(offsetof(struct order, kind) == offsetof(struct live_batch, kind),
+               "a letter's kind is where it is read");
 
 // ---- the tick and the sockets ----
 
@@ -382,9 +391,8 @@ void fanout_link(struct fanout *fanout, bool connected) {
   mailbox_post(&fanout->mailbox, &order->letter);
 }
 
-void fanout_heal(struct fanout *fanout, const char *team, enum heal_reason reason) {
-  struct order *order = new_order(LETTER_HEAL, team);
-  order->flag = team != NULL;
+void fanout_heal(struct fanout *fanout, enum heal_reason reason) {
+  struct order *order = new_order(LETTER_HEAL, NULL);
   order->reason = reason;
   mailbox_post(&fanout->mailbox, &order->letter);
 }
@@ -405,6 +413,14 @@ struct team *fanout_copy(struct fanout *fanout, const char *team) {
   struct team *copy = order->state;
   free(order);
   return copy;
+}
+
+bool fanout_holds(struct fanout *fanout, const char *team) {
+  struct order *order = new_order(LETTER_HOLDS, team);
+  post_and_wait(fanout, order);
+  bool holds = order->flag;
+  free(order);
+  return holds;
 }
 
 void fanout_drain(struct fanout *fanout) {

@@ -51,10 +51,12 @@ void fanout_batch(struct fanout *fanout, struct live_batch *batch);
 void fanout_merge(struct fanout *fanout, struct team *state, uint64_t ticket, bool whole, const char *team);
 // NATS is connected, or it is gone.
 void fanout_link(struct fanout *fanout, bool connected);
-// Something live was, or may have been, lost: all teams are joined again. team NULL: all, else that one.
-void fanout_heal(struct fanout *fanout, const char *team, enum heal_reason reason);
+// Something live was, or may have been, lost: all teams are joined again.
+void fanout_heal(struct fanout *fanout, enum heal_reason reason);
 // A copy of a team's state if it is held here and whole, else NULL; the caller frees it. Waits for the loop.
 struct team *fanout_copy(struct fanout *fanout, const char *team);
+// Whether a new viewer of this team would get its state at once. Waits for the loop.
+bool fanout_holds(struct fanout *fanout, const char *team);
 // Says bye to all viewers and closes them; later ones are closed at once. Waits until that is done.
 void fanout_drain(struct fanout *fanout);
 

@@ -27,7 +27,8 @@ static void add(struct follow *follow, const struct replica *replica) {
   follow->targets = realloc(follow->targets, (follow->count + 1) * sizeof *follow->targets);
   if (!follow->targets) abort();
   struct follow_target *t = &follow->targets[follow->count++];
-  *t = (struct follow_target){.started_at_us = replica->started_at_us, .log_number = replica->log_number, .alive = true};
+  *t =
+      (struct follow_target){.started_at_us = replica->started_at_us, .log_number = replica->log_number, .alive = true};
   snprintf(t->tracker, sizeof t->tracker, "%s", replica->id);
 }
 

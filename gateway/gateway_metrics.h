@@ -5,7 +5,15 @@
 #include "metrics.h"
 
 enum close_reason { CLOSE_GONE, CLOSE_STALLED, CLOSE_DRAIN, CLOSE_REASONS };
-enum heal_reason { HEAL_GAP, HEAL_RECONNECT, HEAL_SLOW_CONSUMER, HEAL_LIVE_LOST, HEAL_OVERFLOW, HEAL_DATABASE, HEAL_REASONS };
+enum heal_reason {
+  HEAL_GAP,
+  HEAL_RECONNECT,
+  HEAL_SLOW_CONSUMER,
+  HEAL_LIVE_LOST,
+  HEAL_OVERFLOW,
+  HEAL_DATABASE,
+  HEAL_REASONS
+};
 
 extern const char *const close_reason_names[CLOSE_REASONS];
 extern const char *const heal_reason_names[HEAL_REASONS];

@@ -45,7 +45,8 @@ static void give_up(struct snapshot *snapshot, const char *doing) {
 }
 
 static bool succeed(struct snapshot *snapshot) {
-  if (snapshot->complained) log_info("postgres_back", "after_ms=%lld", (clock_mono_us() - snapshot->failed_us) / 1000LL);
+  if (snapshot->complained)
+    log_info("postgres_back", "after_ms=%lld", (clock_mono_us() - snapshot->failed_us) / 1000LL);
   snapshot->complained = false;
   return true;
 }
@@ -54,15 +55,22 @@ static bool connect_if_needed(struct snapshot *snapshot) {
   if (snapshot->connection) return true;
   if (clock_mono_us() - snapshot->failed_us < RETRY_AFTER_US) return false;
   // What follows dbname overrides it; keepalives and timeouts bound the wait for a server that vanished.
-  const char *names[] = {"dbname",          "application_name",   "connect_timeout",     "keepalives_idle",
-                         "keepalives_interval", "keepalives_count", "tcp_user_timeout", NULL};
+  const char *names[] = {"dbname",
+                         "application_name",
+                         "connect_timeout",
+                         "keepalives_idle",
+                         "keepalives_interval",
+                         "keepalives_count",
+                         "tcp_user_timeout",
+                         NULL};
   const char *values[] = {snapshot->url, "muster-gateway", "3", "5", "2", "2", "5000", NULL};
   snapshot->connection = PQconnectdbParams(names, values, 1);
   if (PQstatus(snapshot->connection) != CONNECTION_OK) {
     give_up(snapshot, "connect");
     return false;
   }
-  PGresult *result = PQexec(snapshot->connection, "SET statement_timeout = 5000; SET default_transaction_read_only = on");
+  PGresult *result =
+      PQexec(snapshot->connection, "SET statement_timeout = 5000; SET default_transaction_read_only = on");
   bool good = PQresultStatus(result) == PGRES_COMMAND_OK;
   PQclear(result);
   if (!good) give_up(snapshot, "set up");
@@ -102,7 +110,21 @@ static int64_t optional(const PGresult *result, int row, int column, enum positi
   return number(result, row, column);
 }
 
-enum { TEAM, NAME, ONLINE, SESSION_AT, TRACKER, TAKEN_AT, LATITUDE, LONGITUDE, SPEED, HEADING, ACCURACY, ALTITUDE, BATTERY };
+enum {
+  TEAM,
+  NAME,
+  ONLINE,
+  SESSION_AT,
+  TRACKER,
+  TAKEN_AT,
+  LATITUDE,
+  LONGITUDE,
+  SPEED,
+  HEADING,
+  ACCURACY,
+  ALTITUDE,
+  BATTERY
+};
 static const char load_sql[] =
     "SELECT w.team, w.name, w.online, (extract(epoch FROM w.session_at) * 1000000)::bigint, w.tracker, "
     "(extract(epoch FROM p.taken_at) * 1000000)::bigint, p.latitude_e7, p.longitude_e7, p.speed_cm_s, p.heading_cdeg, "

@@ -1,7 +1,8 @@
 // One team's state, and the frames that bring a viewer up to it. Pure: no sockets, no clock; one thread at a time.
 //
 // The state is one list of workers, newest change first; each has the version of its last change and its encoded row.
-// What a viewer at cursor c needs is the head of that list down to c, so a viewer needs no queue and conflation is free.
+// What a viewer at cursor c needs is the head of that list down to c, so a viewer needs no queue and conflation is
+// free.
 //
 // Merging is commutative and idempotent: whatever the order and however often positions and presences come (live, from
 // Postgres, from the log), the state ends up the same. Two states merge the same way.

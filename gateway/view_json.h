@@ -1,7 +1,8 @@
 // JSON of views: numbers, one worker's row, one worker's GeoJSON feature. Append-only, in whole numbers: a coordinate
 // is printed exactly as it was measured, in 1e-7 degrees, and never goes through a float. Pure; any thread.
 //
-// Writers write to memory that is surely enough and return the next free place. Ids need no escaping, by their alphabet.
+// Writers write to memory that is surely enough and return the next free place. Ids need no escaping, by their
+// alphabet.
 #ifndef MUSTER_VIEW_JSON_H
 #define MUSTER_VIEW_JSON_H
 

@@ -1,0 +1,33 @@
+// What the handlers of HTTP requests may reach, wired by main.
+#ifndef MUSTER_GATEWAY_H
+#define MUSTER_GATEWAY_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "directory.h"
+#include "fanout.h"
+#include "feed.h"
+#include "gateway_metrics.h"
+#include "join.h"
+#include "replicas.h"
+
+struct gateway_config {
+  char *id, *listen, *nats_url, *database_url, *token_key, *style_url, *log_level;
+  long interval_ms, linger_ms, stall_ms;
+};
+
+struct gateway {
+  struct gateway_config config;
+  struct metrics *registry;
+  struct gateway_metrics metrics;
+  struct replicas *replicas;
+  struct directory *directory;
+  struct feed *feed;
+  struct fanout *fanout;
+  struct join *join;
+  char *content_policy;   // of the page, see assets.h
+  _Atomic bool draining;  // not ready, and no new streams
+};
+
+#endif

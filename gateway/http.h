@@ -1,0 +1,41 @@
+// A request and its response as the handlers see them: no HTTP library, so that handlers are plain functions. Strings
+// of a request live until its handler returns.
+#ifndef MUSTER_HTTP_H
+#define MUSTER_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "buffer.h"
+#include "token.h"
+
+struct http_request {
+  const char *method;
+  const char *path;                                                                        // decoded, begins with '/'
+  const char *query;                                                                       // raw; NULL if there is none
+  const char *authorization, *cookie, *if_none_match, *accept_encoding, *forwarded_proto;  // headers, NULL if absent
+  char team[IDENT_MAX_BYTES + 1];                                                          // {team} of the path
+  struct token token;                                                                      // of routes that want one
+  void *connection;                                                                        // for handoff_detach
+};
+
+struct http_response {
+  int status;
+  const char *type;      // Content-Type; NULL if there is no body
+  struct buffer header;  // further lines, each ended by CRLF
+  struct buffer body;
+  const void *fixed;  // a body that is not ours to free, instead
+  size_t fixed_len;
+  bool detached;  // the socket has a new owner: nothing is to be sent
+};
+
+static inline void http_header(struct http_response *response, const char *name, const char *value) {
+  buffer_printf(&response->header, "%s: %s\r\n", name, value);
+}
+
+static inline void http_response_fini(struct http_response *response) {
+  buffer_fini(&response->header);
+  buffer_fini(&response->body);
+}
+
+#endif

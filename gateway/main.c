@@ -1,0 +1,180 @@
+// muster-gateway: holds managers' live views open. This file is the boot list, and nothing else.
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api.h"
+#include "assets.h"
+#include "clock.h"
+#include "config.h"
+#include "handoff.h"
+#include "log.h"
+#include "server.h"
+#include "token.h"
+
+// Long enough for the proxy in front to see that this gateway is not ready, before it stops answering.
+#define DRAIN_MS 1000
+
+#define FIELD(name) offsetof(struct gateway_config, name)
+static const struct setting settings[] = {
+    {"id", SETTING_STRING, FIELD(id), "gateway-1", .help = "name of this replica, unique among gateways"},
+    {"listen", SETTING_STRING, FIELD(listen), "127.0.0.1:8080", .help = "address for HTTP"},
+    {"nats-url", SETTING_STRING, FIELD(nats_url), "nats://127.0.0.1:4222",
+     .help = "NATS server, or several with commas"},
+    {"database-url", SETTING_SECRET, FIELD(database_url), "",
+     .help = "Postgres, as postgresql://USER:PASSWORD@HOST/NAME"},
+    {"token-key", SETTING_SECRET, FIELD(token_key), "", .help = "key that tokens are signed with, 32 bytes at least"},
+    {"style-url", SETTING_STRING, FIELD(style_url), "https://tiles.openfreemap.org/styles/liberty",
+     .help = "style of the base map (MapLibre style JSON)"},
+    {"interval-ms", SETTING_INT, FIELD(interval_ms), "100", 0, 60000,
+     .help = "a viewer gets at most one frame in this time, unless it asks for another"},
+    {"linger-ms", SETTING_INT, FIELD(linger_ms), "10000", 0, 3600000,
+     .help = "a team's state is kept for so long after its last viewer has gone"},
+    {"stall-ms", SETTING_INT, FIELD(stall_ms), "30000", 100, 3600000,
+     .help = "a viewer that takes nothing for so long is closed"},
+    {"log-level", SETTING_STRING, FIELD(log_level), "info", .help = "debug, info, warn or error"},
+};
+static const struct config config = {"muster-gateway",
+                                     "Serves the map and the HTTP API, and holds managers' live views open.", settings,
+                                     sizeof settings / sizeof *settings};
+
+static bool refuse(const char *text) {
+  fprintf(stderr, "muster-gateway: %s\n", text);
+  return false;
+}
+
+static bool parse_level(const char *text, enum log_level *out_level) {
+  static const char *const names[] = {"debug", "info", "warn", "error"};
+  for (int i = 0; i < 4; i++) {
+    if (strcmp(text, names[i]) == 0) return *out_level = (enum log_level)i, true;
+  }
+  return false;
+}
+
+static bool check_config(const struct gateway_config *c, enum log_level *out_level) {
+  char host[128];
+  int port;
+  if (!ident_valid(c->id, strlen(c->id))) return refuse("id: must be 1 to 64 letters, digits, '-' and '_'");
+  if (!config_address(c->listen, host, sizeof host, &port)) return refuse("listen: must be HOST:PORT");
+  if (!*c->nats_url) return refuse("nats-url: must not be empty");
+  if (!*c->database_url) return refuse("database-url: set MUSTER_DATABASE_URL or MUSTER_DATABASE_URL_FILE");
+  if (!*c->token_key) return refuse("token-key: set MUSTER_TOKEN_KEY or MUSTER_TOKEN_KEY_FILE");
+  if (strlen(c->token_key) < TOKEN_KEY_MIN_BYTES) return refuse("token-key: must be at least 32 bytes");
+  if (!parse_level(c->log_level, out_level)) return refuse("log-level: must be debug, info, warn or error");
+  return true;
+}
+
+// ---- wiring: what one part has for another ----
+
+static void on_batch(void *context, struct live_batch *batch) {
+  fanout_batch(((struct gateway *)context)->fanout, batch);
+}
+
+static void on_link(void *context, bool connected) {
+  fanout_link(((struct gateway *)context)->fanout, connected);
+}
+
+static void on_loss(void *context, enum heal_reason reason) {
+  fanout_heal(((struct gateway *)context)->fanout, reason);
+}
+
+static void need_join(void *context, const char *team, uint64_t ticket) {
+  join_team(((struct gateway *)context)->join, team, ticket);
+}
+
+static void need_leave(void *context, const char *team) {
+  join_leave(((struct gateway *)context)->join, team);
+}
+
+static void make_parts(struct gateway *g) {
+  g->registry = metrics_new();
+  gateway_metrics_register(&g->metrics, g->registry);
+  g->replicas = replicas_new();
+  g->directory = directory_new(g->config.database_url);
+  g->content_policy = assets_content_policy(g->config.style_url);
+  g->fanout = fanout_new(&(struct fanout_options){.linger_ms = (unsigned)g->config.linger_ms,
+                                                  .stall_ms = (unsigned)g->config.stall_ms,
+                                                  .metrics = &g->metrics,
+                                                  .needs = {g, need_join, need_leave}});
+  g->feed = feed_new(&(struct feed_options){.nats_url = g->config.nats_url,
+                                            .id = g->config.id,
+                                            .replicas = g->replicas,
+                                            .metrics = &g->metrics,
+                                            .events = {g, on_batch, on_link, on_loss}});
+  g->join = join_new(&(struct join_options){.nats_url = g->config.nats_url,
+                                            .database_url = g->config.database_url,
+                                            .feed = g->feed,
+                                            .fanout = g->fanout,
+                                            .replicas = g->replicas,
+                                            .metrics = &g->metrics});
+}
+
+static void free_parts(struct gateway *g) {
+  join_free(g->join);
+  feed_free(g->feed);
+  fanout_free(g->fanout);
+  free(g->content_policy);
+  directory_free(g->directory);
+  replicas_free(g->replicas);
+  metrics_free(g->registry);
+}
+
+static int wait_for_signal(const sigset_t *ends) {
+  int signal = 0;
+  while (sigwait(ends, &signal) != 0) continue;
+  log_info("stopping", "signal=%s", signal == SIGINT ? "SIGINT" : "SIGTERM");
+  return signal;
+}
+
+// Viewers are told to go elsewhere, spread over some seconds; REST is answered until the proxy has noticed.
+static void drain(struct gateway *g, struct server *server) {
+  g->draining = true;
+  if (server) fanout_drain(g->fanout);
+  if (server) clock_sleep_ms(DRAIN_MS);
+  server_stop(server);
+}
+
+// Everything that waits for signals, or is started before it. Returns the exit status.
+static int serve(struct gateway *g, const sigset_t *ends) {
+  struct server *server = NULL;
+  if (!fanout_start(g->fanout)) {
+    log_error("cannot_start", "part=fanout");
+    return 1;
+  }
+  bool started = feed_start(g->feed) && join_start(g->join) && (server = server_start(g)) != NULL;
+  if (started) wait_for_signal(ends);
+  drain(g, server);
+  feed_stop(g->feed);
+  join_stop(g->join);
+  feed_end_library();
+  fanout_stop(g->fanout);
+  if (started) log_info("stopped", "frames=%lld", (long long)metric_get(g->metrics.frames_sent));
+  return started ? 0 : 1;
+}
+
+int main(int argc, char **argv) {
+  static struct gateway gateway;
+  enum log_level level = LOG_INFO;
+  enum config_status loaded = config_load(&config, &gateway.config, argc, argv);
+  if (loaded != CONFIG_OK || !check_config(&gateway.config, &level)) {
+    config_free(&config, &gateway.config);
+    return loaded == CONFIG_DONE ? 0 : 2;
+  }
+  log_setup("muster-gateway", gateway.config.id, level);
+  sigset_t ends;
+  sigemptyset(&ends);
+  sigaddset(&ends, SIGTERM);
+  sigaddset(&ends, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &ends, NULL);
+  signal(SIGPIPE, SIG_IGN);
+  int status = 1;
+  if (handoff_prepare() && handoff_self_test()) {
+    make_parts(&gateway);
+    status = serve(&gateway, &ends);
+    free_parts(&gateway);
+  }
+  config_free(&config, &gateway.config);
+  return status;
+}
