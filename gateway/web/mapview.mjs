@@ -2,7 +2,7 @@
 // last by half a pixel (motion.mjs), or when the camera moves.
 import { AttributionControl, Map as GlMap, NavigationControl, ScaleControl } from './vendor/maplibre-gl.mjs';
 import { landStyle } from './basemap.mjs';
-import { KIND, Markers, markerRadius } from './markers.mjs';
+import { Markers, markerRadius } from './markers.mjs';
 import { latitudeToY, longitudeToX, xToLongitude, yToLatitude } from './mercator.mjs';
 import { Motion, glideMs, pictureIntervalMs } from './motion.mjs';
 import { palette } from './palette.mjs';
@@ -11,6 +11,7 @@ import { texts } from './texts.mjs';
 
 /** @typedef {import('./roster.mjs').Worker} Worker */
 /** @typedef {import('./roster.mjs').Roster} Roster */
+/** @typedef {{worker: Worker, x: number, y: number}} Seen  a worker in view, in CSS pixels from the top left */
 
 /** Below this speed a heading is noise. */
 const TRAVEL_M_S = 0.5;
@@ -68,7 +69,7 @@ export class MapView {
     this.map.addControl(new AttributionControl({ compact: true }), 'bottom-right');
     this.map.addControl(new NavigationControl({ showCompass: false }), 'bottom-right');
     this.map.addControl(new ScaleControl({ unit: 'metric' }), 'bottom-left');
-    this.#markers = new Markers(() => this.#schedule());
+    this.#markers = new Markers();
     this.map.getCanvasContainer().append(this.#markers.canvas);
     this.#tooltip.className = 'tooltip';
     this.#tooltip.setAttribute('aria-hidden', 'true');
@@ -190,45 +191,49 @@ export class MapView {
     this.#timer = undefined;
     const speed = this.#motion.sample(performance.now());
     const { width, height, worldSize } = this.#camera();
-    this.#markers.begin(this.#motion.size);
-    const count = this.#addMarkers();
-    this.#radius = markerRadius(this.map.getZoom(), width * height, count);
-    this.#markers.end({
-      width,
-      height,
-      pixelRatio: Math.min(window.devicePixelRatio, 3),
+    const { markers, fadedMarkers } = palette(this.#isDark);
+    const seen = this.#inView();
+    this.#radius = markerRadius(this.map.getZoom(), width * height, seen.length);
+    this.#markers.begin(width, height, {
       radius: this.#radius,
-      faded: this.#faded,
-      colours: palette(this.#isDark).markers,
+      pixelRatio: Math.min(window.devicePixelRatio, 3),
+      colours: this.#faded ? fadedMarkers : markers,
     });
+    this.#drawMarkers(seen);
     const interval = Math.min(PICTURE_MAX_MS, pictureIntervalMs(speed, worldSize));
     if (speed > 0) this.#timer = setTimeout(() => this.#schedule(), Math.max(0, interval - 8));
   }
 
-  /** Who is online covers who is not, and the selected one covers all. @returns {number} markers added */
-  #addMarkers() {
-    let count = 0;
-    /** @type {number[]} */
-    const online = [];
-    let selected = -1;
+  /** @returns {Seen[]} */
+  #inView() {
+    /** @type {Seen[]} */
+    const seen = [];
+    this.#visible(EDGE_PIXELS, (worker, x, y) => seen.push({ worker, x, y }));
+    return seen;
+  }
+
+  /** Who is online covers who is not, and the selected one covers all. @param {Seen[]} seen */
+  #drawMarkers(seen) {
     const { heading } = this.#motion;
-    this.#visible(EDGE_PIXELS, (worker, x, y) => {
-      count++;
-      const travels = worker.online && !Number.isNaN(heading[worker.slot]) && (worker.speed ?? 1) >= TRAVEL_M_S;
-      const kind = travels ? KIND.travelling : worker.online ? KIND.online : KIND.offline;
-      const angle = travels ? heading[worker.slot] : 0;
-      if (worker === this.#selected) selected = online.push(x, y, angle, kind | KIND.selected) - 4;
-      else if (worker.online) online.push(x, y, angle, kind);
-      else this.#markers.add(x, y, angle, kind);
-    });
-    for (let i = 0; i < online.length; i += 4) {
-      if (i !== selected) this.#markers.add(online[i], online[i + 1], online[i + 2], online[i + 3]);
+    /** @type {Seen | undefined} */
+    let selected;
+    for (const online of [false, true]) {
+      for (const one of seen) {
+        const { worker, x, y } = one;
+        if (worker === this.#selected) selected = one;
+        else if (worker.online === online) this.#markers.add(x, y, this.#kind(worker), heading[worker.slot]);
+      }
     }
-    if (selected >= 0) {
-      const [x, y, angle, kind] = online.slice(selected, selected + 4);
-      this.#markers.add(x, y, angle, kind);
-    }
-    return count;
+    if (!selected) return;
+    const { worker, x, y } = selected;
+    this.#markers.addSelected(x, y, this.#kind(worker), heading[worker.slot]);
+  }
+
+  /** @param {Worker} worker @returns {import('./markers.mjs').Kind} */
+  #kind(worker) {
+    if (!worker.online) return 'offline';
+    const travels = !Number.isNaN(this.#motion.heading[worker.slot]) && (worker.speed ?? TRAVEL_M_S) >= TRAVEL_M_S;
+    return travels ? 'travelling' : 'online';
   }
 
   /** @param {number} left @param {number} top @returns {Worker | null} the nearest within reach of a finger or pointer */

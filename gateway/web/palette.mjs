@@ -1,10 +1,10 @@
 // Colours of what is drawn on the map; those of the page around it are in app.css.
 
 /**
- * @typedef {object} MarkerColours  red, green, blue from 0 to 1
- * @property {[number, number, number]} online
- * @property {[number, number, number]} offline
- * @property {[number, number, number]} rim
+ * @typedef {object} MarkerColours
+ * @property {string} online
+ * @property {string} offline
+ * @property {string} rim
  */
 
 /**
@@ -15,12 +15,8 @@
  * @property {string} grid
  * @property {string} gridText
  * @property {MarkerColours} markers
+ * @property {MarkerColours} fadedMarkers  while what they show may no longer be true
  */
-
-/** @param {number} hex 0xrrggbb @returns {[number, number, number]} */
-function rgb(hex) {
-  return [(hex >> 16) / 255, ((hex >> 8) & 255) / 255, (hex & 255) / 255];
-}
 
 /** @type {Palette} */
 const light = {
@@ -29,7 +25,8 @@ const light = {
   coast: '#a9bccb',
   grid: '#9fb0bd',
   gridText: '#586673',
-  markers: { online: rgb(0x0b63ce), offline: rgb(0x5f6b78), rim: rgb(0xffffff) },
+  markers: { online: '#0b63ce', offline: '#5f6b78', rim: '#ffffff' },
+  fadedMarkers: { online: '#9aa5b0', offline: '#b4bdc6', rim: '#f3f5f7' },
 };
 
 /** @type {Palette} */
@@ -39,7 +36,8 @@ const dark = {
   coast: '#3a4a5c',
   grid: '#5d7186',
   gridText: '#93a4b5',
-  markers: { online: rgb(0x57b3ff), offline: rgb(0xa3b0bd), rim: rgb(0x0b1118) },
+  markers: { online: '#57b3ff', offline: '#a3b0bd', rim: '#0b1118' },
+  fadedMarkers: { online: '#66788a', offline: '#566575', rim: '#151d27' },
 };
 
 /** @param {boolean} isDark @returns {Palette} */

@@ -1,23 +1,29 @@
 // Everything the page says, in English. Another language is another file like this one.
 
+const numbers = new Intl.NumberFormat('en');
+
+/** @param {number} value @returns {string} with marks between the thousands */
+function n(value) {
+  return numbers.format(value);
+}
+
 export const texts = {
   product: 'Muster',
   title: (/** @type {string} */ team) => `${team} · Muster`,
   map: 'Map of the team',
   team: 'Team',
-  online: (/** @type {number} */ online, /** @type {number} */ total) => `${online} of ${total} online`,
-  onlineNumber: (/** @type {number} */ online) => `${online}`,
-  onlineRest: (/** @type {number} */ total) => `of ${total} online`,
+  onlineNumber: (/** @type {number} */ online) => n(online),
+  onlineRest: (/** @type {number} */ total) => `of ${n(total)} online`,
   unlocated: (/** @type {number} */ count) =>
-    count === 1 ? '1 worker has not sent a position yet' : `${count} workers have not sent a position yet`,
+    count === 1 ? '1 worker has not sent a position yet' : `${n(count)} workers have not sent a position yet`,
   teamOption: (/** @type {string} */ team, /** @type {number} */ online, /** @type {number} */ workers) =>
-    `${team}  (${online} of ${workers})`,
+    `${team} (${n(online)} of ${n(workers)})`,
   showAll: 'Show all',
   signOut: 'Sign out',
 
   find: 'Find a worker',
   findNone: 'No worker of that name',
-  findMore: (/** @type {number} */ count) => `and ${count} more; type to narrow down`,
+  findMore: (/** @type {number} */ count) => `and ${n(count)} more; type to narrow down`,
 
   live: 'Live',
   connecting: 'Connecting…',
