@@ -37,7 +37,8 @@ UNIT_simulator := backoff decimal device device_message event_stream motion spoo
 LIBS_simulator :=
 SRC_token := main
 LIBS_token :=
-UNIT_TESTS := buffer config frame hist ident metrics position token update wire ack batcher pgarray session
+UNIT_TESTS := buffer config frame hist ident metrics position token update wire \
+  backoff decimal device device_message event_stream motion spool trace watch ack batcher pgarray session
 
 # The map page, gateway/web: the page itself, what it uses of npm's packages, and what is made of them.
 WEB := index.html app.css icon.svg api.mjs app.mjs backoff.mjs basemap.mjs card.mjs finder.mjs format.mjs grid.mjs link.mjs \

@@ -26,7 +26,7 @@ struct habits {
 static const struct habits habits[MOTION_KINDS] = {
     [MOTION_WALK] = {"walk", 1.35f, 0.35f, 0.8f, 5.0f, 0.15f, 15, 0.08f, 60, 0.45f, 600},
     [MOTION_BIKE] = {"bike", 4.6f, 1.4f, 0.9f, 2.5f, 0.20f, 18, 0.04f, 75, 0.35f, 450},
-    [MOTION_VAN] = {"van", 9.5f, 3.0f, 1.6f, 1.5f, 0.30f, 25, 0.05f, 120, 0.30f, 350},
+    [MOTION_VAN] = {"van", 9.5f, 3.0f, 1.6f, 1.5f, 0.20f, 20, 0.03f, 90, 0.30f, 350},
 };
 
 const char *motion_kind_name(enum motion_kind kind) {
