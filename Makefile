@@ -2,8 +2,8 @@
 VERSION := 0.1.0
 
 # SANITIZE=address,undefined or SANITIZE=thread builds into a folder of its own.
-BUILD := build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
 comma := ,
+BUILD := build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
 
 CC := gcc
 PKG := libuv libnats libcjson libjwt libpq libprotobuf-c
