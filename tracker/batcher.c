@@ -182,9 +182,9 @@ struct log_batch *batcher_find_log(struct batcher *batcher, uint64_t number) {
   return NULL;
 }
 
-void batcher_log_durable(struct batcher *batcher, struct log_batch *batch, batcher_done done, void *context) {
-  batch->durable = true;
-  while ((batch = batcher->closed_first) && batch->durable) {
+void batcher_reap(struct batcher *batcher, batcher_done done, void *context) {
+  struct log_batch *batch;
+  while ((batch = batcher->closed_first) && batch->durable && !batch->lent) {
     batcher->closed_first = batch->next;
     if (!batcher->closed_first) batcher->closed_last = &batcher->closed_first;
     batcher->closed_bytes -= batch->bytes.len;

@@ -33,8 +33,9 @@ struct log_batch {
   struct log_batch *next;  // in the list of batches that are not durable, by number
   uint64_t number;
   struct buffer bytes;
-  bool durable;
-  bool with_publisher;
+  bool lent;              // the publisher's thread may be reading it: it must stay
+  bool sent;              // its ack is waited for
+  bool durable;           // it was acked
   int64_t not_before_us;  // monotonic; when to publish it again after a failure
   struct batch_waiter *waiters;
   size_t waiter_count, waiter_capacity;
@@ -66,13 +67,13 @@ void batcher_close_log(struct batcher *batcher);
 struct log_batch *batcher_first_log(struct batcher *batcher);
 struct log_batch *batcher_find_log(struct batcher *batcher, uint64_t number);  // NULL if there is none
 
-// A batch is stored. Each batch that is thereby durable together with all before it is handed to `done`, in order, and
-// is freed after.
+// Frees the batches at the front that are durable and not lent, each after handing it to `done`. Call it after changing
+// either flag of a batch.
 typedef void (*batcher_done)(void *context, const struct log_batch *batch);
-void batcher_log_durable(struct batcher *batcher, struct log_batch *batch, batcher_done done, void *context);
+void batcher_reap(struct batcher *batcher, batcher_done done, void *context);
 
 uint64_t batcher_newest_log(const struct batcher *batcher);   // number of the newest batch with anything in it
-uint64_t batcher_durable_log(const struct batcher *batcher);  // all batches up to this number are durable
+uint64_t batcher_durable_log(const struct batcher *batcher);  // all batches up to this number are durable and reaped
 size_t batcher_backlog(const struct batcher *batcher);        // bytes of log batches that are not durable
 
 #endif

@@ -112,7 +112,7 @@ static void take_logs(struct intake *intake) {
   intake->log_pending = false;
   int64_t now_us = clock_mono_us();
   for (struct log_batch *batch = batcher_first_log(intake->batcher); batch; batch = batch->next) {
-    if (batch->durable || batch->with_publisher) continue;
+    if (batch->sent || batch->durable) continue;
     if (batch->not_before_us > now_us) {
       uv_timer_start(&intake->retry_timer, on_retry, (uint64_t)(batch->not_before_us - now_us) / 1000 + 1, 0);
       return;
@@ -121,7 +121,7 @@ static void take_logs(struct intake *intake) {
       intake->log_pending = true;
       return;
     }
-    batch->with_publisher = true;
+    batch->lent = batch->sent = true;
     intake->work.logs[intake->work.log_count++] = batch;
   }
 }
@@ -153,19 +153,21 @@ static void on_heartbeat(uv_timer_t *timer) {
 
 // ---- what the publisher says ----
 
+static void tell_waiters(void *context, const struct log_batch *batch) {
+  struct intake *intake = context;
+  for (size_t i = 0; i < batch->waiter_count; i++) {
+    intake->events.durable(intake->events.context, batch->waiters[i]);
+  }
+}
+
 static void on_done(void *context, struct publish_work *work) {
   struct intake *intake = context;
   batcher_return_live(intake->batcher, work->live);
   intake->live_lost += work->live_lost;
   metric_add(intake->live_lost_total, (int64_t)work->live_lost);
   intake->busy = false;
-}
-
-static void tell_waiters(void *context, const struct log_batch *batch) {
-  struct intake *intake = context;
-  for (size_t i = 0; i < batch->waiter_count; i++) {
-    intake->events.durable(intake->events.context, batch->waiters[i]);
-  }
+  for (size_t i = 0; i < work->log_count; i++) work->logs[i]->lent = false;
+  batcher_reap(intake->batcher, tell_waiters, intake);
 }
 
 static void on_stored(void *context, uint64_t number, const char *fault) {
@@ -175,14 +177,15 @@ static void on_stored(void *context, uint64_t number, const char *fault) {
   if (!fault) {
     if (intake->storing_fails) log_info("log_stored_again", "number=%llu", (unsigned long long)number);
     intake->storing_fails = false;
-    batcher_log_durable(intake->batcher, batch, tell_waiters, intake);
+    batch->durable = true;
+    batcher_reap(intake->batcher, tell_waiters, intake);
     return;
   }
   // One line an outage: the metric counts every try.
   if (!intake->storing_fails) log_warn("log_not_stored", "fault=%s", LOG_TEXT(fault, strlen(fault)));
   intake->storing_fails = true;
   metric_add(intake->retries_total, 1);
-  batch->with_publisher = false;
+  batch->sent = false;
   batch->not_before_us = clock_mono_us() + RETRY_US;
   intake->log_pending = true;
 }

@@ -14,7 +14,7 @@
 
 struct publisher;
 
-// Log batches in one work, by reference: the batcher keeps them until they are durable.
+// Log batches in one work, by reference: they stay until the work is done, even if their acks come before.
 #define PUBLISH_MAX_LOGS 64
 
 struct publish_work {

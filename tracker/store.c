@@ -34,6 +34,12 @@ static bool execute(struct store *store, const char *sql, const char *what) {
   return store_good(store, PQexec(store->connection, sql), what);
 }
 
+// Postgres' warnings, which libpq would print to standard error as they are.
+static void on_notice(void *context, const char *text) {
+  (void)context;
+  log_warn("store_notice", "text=%s", LOG_TEXT(text, strcspn(text, "\n")));
+}
+
 struct store *store_open(const char *database_url) {
   const char *const names[] = {"dbname",
                                "connect_timeout",
@@ -48,6 +54,7 @@ struct store *store_open(const char *database_url) {
   struct store *store = calloc(1, sizeof *store);
   if (!store) abort();
   store->connection = PQconnectdbParams(names, values, 1);
+  PQsetNoticeProcessor(store->connection, on_notice, NULL);
   if (PQstatus(store->connection) == CONNECTION_OK) return store;
   const char *text = PQerrorMessage(store->connection);
   log_warn("store_unreachable", "fault=%s", LOG_TEXT(text, strcspn(text, "\n")));

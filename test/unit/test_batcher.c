@@ -88,17 +88,35 @@ static void a_batch_is_done_only_after_all_before_it(void **state) {
     batcher_close_log(batcher);
   }
   assert_int_equal(batcher_durable_log(batcher), 0);
-  batcher_log_durable(batcher, batcher_find_log(batcher, 2), on_done, NULL);
-  batcher_log_durable(batcher, batcher_find_log(batcher, 3), on_done, NULL);
+  batcher_find_log(batcher, 2)->durable = true;
+  batcher_find_log(batcher, 3)->durable = true;
+  batcher_reap(batcher, on_done, NULL);
   assert_int_equal(done_count, 0);
   assert_int_equal(batcher_durable_log(batcher), 0);
-  batcher_log_durable(batcher, batcher_find_log(batcher, 1), on_done, NULL);
+  batcher_find_log(batcher, 1)->durable = true;
+  batcher_reap(batcher, on_done, NULL);
   assert_int_equal(done_count, 3);
   assert_int_equal(done_waiters, 3);
   assert_int_equal(done_numbers[0], 1);
   assert_int_equal(done_numbers[2], 3);
   assert_int_equal(batcher_durable_log(batcher), 3);
   assert_int_equal(batcher_backlog(batcher), 0);
+  batcher_free(batcher);
+}
+
+static void a_lent_batch_stays_even_if_durable(void **state) {
+  (void)state;
+  done_count = 0;
+  struct batcher *batcher = batcher_new("t1", 99);
+  append(batcher, "a", "w", 1);
+  batcher_close_log(batcher);
+  struct log_batch *batch = batcher_first_log(batcher);
+  batch->lent = batch->durable = true;
+  batcher_reap(batcher, on_done, NULL);
+  assert_int_equal(done_count, 0);
+  batch->lent = false;
+  batcher_reap(batcher, on_done, NULL);
+  assert_int_equal(done_count, 1);
   batcher_free(batcher);
 }
 
@@ -141,6 +159,7 @@ int main(void) {
       cmocka_unit_test(groups_live_by_team_and_log_by_time),
       cmocka_unit_test(numbers_live_batches_per_team_without_gaps),
       cmocka_unit_test(a_batch_is_done_only_after_all_before_it),
+      cmocka_unit_test(a_lent_batch_stays_even_if_durable),
       cmocka_unit_test(an_open_batch_is_not_durable),
       cmocka_unit_test(large_batches_are_cut),
   };
