@@ -66,6 +66,8 @@ test('after a later snapshot, workers keep their slots and those not in it are g
   assert.equal(changes.find(({ worker }) => worker.worker === 'bike-3').worker.present, false);
   assert.equal(changes.find(({ worker }) => worker.worker === 'van-7').previousUs, 1_000_000);
   assert.equal(roster.total, 1);
+  roster.applySnapshot(snapshot(bike));
+  assert.equal(roster.applyDelta({ rows: [van()] })[0].previousUs, null, 'who comes back has no fix to glide from');
 });
 
 test('columns are read by name: any order, unknown ones skipped, missing ones unknown', () => {
