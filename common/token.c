@@ -58,24 +58,44 @@ static int base64url_value(char c) {
   return c == '_' || c == '/' ? 63 : -1;
 }
 
+// How deep JSON nests, as far as it has been read. Brackets inside strings do not count.
+struct nesting {
+  int depth;
+  bool in_string, escaped;
+};
+
+static void nesting_take(struct nesting *nesting, char c) {
+  if (nesting->in_string) {
+    if (c == '"' && !nesting->escaped) nesting->in_string = false;
+    nesting->escaped = c == '\\' && !nesting->escaped;
+  } else if (c == '"') {
+    nesting->in_string = true;
+  } else if (c == '[' || c == '{') {
+    nesting->depth++;
+  } else if ((c == ']' || c == '}') && nesting->depth > 0) {
+    nesting->depth--;
+  }
+}
+
 // libjwt parses header and claims, by recursion, before it checks the signature, and CivetWeb's threads have stacks of
 // 100 KiB: a stranger's deeply nested "token" must not get that far. True if no part nests deeper than a token of ours.
 static bool is_shallow(const char *text, size_t len) {
-  int depth = 0, bits = 0;
+  struct nesting nesting = {0};
+  int bits = 0;
   unsigned value = 0;
   for (size_t i = 0; i < len; i++) {
     int six = base64url_value(text[i]);
     if (six < 0) {  // the dot between two parts, or padding
-      depth = bits = 0;
+      nesting = (struct nesting){0};
+      bits = 0;
       continue;
     }
     value = value << 6 | (unsigned)six;
     bits += 6;
     if (bits < 8) continue;
     bits -= 8;
-    char c = (char)(value >> bits & 0xff);
-    if ((c == '[' || c == '{') && ++depth > 8) return false;
-    if (c == ']' || c == '}') depth--;
+    nesting_take(&nesting, (char)(value >> bits & 0xff));
+    if (nesting.depth > 8) return false;
   }
   return true;
 }
