@@ -38,7 +38,8 @@ LIBS_simulator :=
 SRC_token := main
 LIBS_token :=
 UNIT_TESTS := buffer config frame hist ident metrics position token update wire \
-  backoff decimal device device_message event_stream motion spool trace watch ack batcher pgarray session
+  backoff decimal device device_message event_stream motion spool trace watch ack batcher pgarray session \
+  follow group numbers query replicas team view_json
 
 # The map page, gateway/web: the page itself, what it uses of npm's packages, and what is made of them.
 WEB := index.html app.css icon.svg api.mjs app.mjs backoff.mjs basemap.mjs card.mjs finder.mjs format.mjs grid.mjs link.mjs \

@@ -5,6 +5,14 @@
 
 #include "api.h"
 #include "clock.h"
+#include "view_json.h"
+
+// cJSON keeps 15 digits of a number, and a stamp in microseconds has 16.
+static void add_number(cJSON *item, const char *name, int64_t value) {
+  char text[VIEW_JSON_INT_BYTES + 1];
+  *view_json_int(text, value) = '\0';
+  cJSON_AddRawToObject(item, name, text);
+}
 
 static void add_replica(cJSON *array, const struct replica *r) {
   cJSON *item = cJSON_CreateObject();
@@ -12,11 +20,11 @@ static void add_replica(cJSON *array, const struct replica *r) {
   cJSON_AddStringToObject(item, "kind", r->kind);
   cJSON_AddStringToObject(item, "id", r->id);
   cJSON_AddStringToObject(item, "version", r->version);
-  cJSON_AddNumberToObject(item, "started_at_us", (double)r->started_at_us);
-  cJSON_AddNumberToObject(item, "at_us", (double)r->at_us);
-  cJSON_AddNumberToObject(item, "connections", r->connections);
-  cJSON_AddNumberToObject(item, "handled", (double)r->handled);
-  if (tracker) cJSON_AddNumberToObject(item, "live_lost", (double)r->live_lost);
+  add_number(item, "started_at_us", r->started_at_us);
+  add_number(item, "at_us", r->at_us);
+  add_number(item, "connections", r->connections);
+  add_number(item, "handled", (int64_t)r->handled);
+  if (tracker) add_number(item, "live_lost", (int64_t)r->live_lost);
   if (tracker) cJSON_AddBoolToObject(item, "recorder", r->recorder);
   cJSON_AddItemToArray(array, item);
 }

@@ -11,7 +11,7 @@ static int hex_value(char c) {
   return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-static bool decode(const char *text, size_t len, bool plus_is_space, char *out, size_t out_bytes) {
+static bool decode(const char *text, size_t len, char *out, size_t out_bytes) {
   size_t at = 0;
   for (size_t i = 0; i < len; i++) {
     char c = text[i];
@@ -20,7 +20,7 @@ static bool decode(const char *text, size_t len, bool plus_is_space, char *out, 
       if (high < 0 || low < 0) return false;
       c = (char)(high << 4 | low);
       i += 2;
-    } else if (c == '+' && plus_is_space) {
+    } else if (c == '+') {
       c = ' ';
     }
     if ((unsigned char)c < 0x20 || c == 0x7f || at + 1 >= out_bytes) return false;
@@ -39,8 +39,8 @@ enum query_status query_next(const char **rest, struct query_pair *out_pair) {
   size_t name_len = equals ? (size_t)(equals - at) : len;
   const char *value = equals ? equals + 1 : at + len;
   *rest = at + len;
-  if (!decode(at, name_len, true, out_pair->name, sizeof out_pair->name) ||
-      !decode(value, (size_t)(at + len - value), true, out_pair->value, sizeof out_pair->value)) {
+  if (!decode(at, name_len, out_pair->name, sizeof out_pair->name) ||
+      !decode(value, (size_t)(at + len - value), out_pair->value, sizeof out_pair->value)) {
     return QUERY_BAD;
   }
   return QUERY_PAIR;
@@ -53,10 +53,6 @@ bool query_number(const char *text, long min, long max, long *out_number) {
   if (number < min || number > max) return false;
   *out_number = number;
   return true;
-}
-
-bool query_decode_path(const char *text, size_t len, char *out, size_t out_bytes) {
-  return decode(text, len, false, out, out_bytes);
 }
 
 bool query_cookie(const char *header, const char *name, const char **out_value, size_t *out_len) {

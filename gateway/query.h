@@ -21,9 +21,6 @@ enum query_status query_next(const char **rest, struct query_pair *out_pair) __a
 // A whole number without sign, from min to max.
 bool query_number(const char *text, long min, long max, long *out_number) __attribute__((warn_unused_result));
 
-// Decodes len bytes of a path into out with its NUL; false as above, '+' stays what it is.
-bool query_decode_path(const char *text, size_t len, char *out, size_t out_bytes) __attribute__((warn_unused_result));
-
 // Finds the value of a cookie in a Cookie header (RFC 6265); false if it is not there. out points into header.
 bool query_cookie(const char *header, const char *name, const char **out_value, size_t *out_len)
     __attribute__((warn_unused_result));

@@ -1,0 +1,324 @@
+// A team's state against a naive model: whatever comes in whatever order, the state is right, and a viewer that applies
+// frames at random times has exactly the state.
+#include "../../gateway/team.h"
+
+#include <cjson/cJSON.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define WORKERS 12
+#define SESSIONS 5
+#define VIEWERS 6
+
+static const int64_t now_us = 1784370000000000;
+
+static struct slice text(const char *s) {
+  return (struct slice){s, strlen(s)};
+}
+
+static const char *worker_name(unsigned i) {
+  static char names[WORKERS][8];
+  snprintf(names[i], sizeof names[i], "w-%u", i);
+  return names[i];
+}
+
+// ---- a viewer, as simple as can be: the last row of each worker, as text ----
+
+struct screen {
+  char rows[WORKERS][VIEW_ROW_BYTES + 1];
+  uint64_t version;
+};
+
+static void apply(struct screen *screen, const struct view_frame *frame) {
+  char *body = strndup(frame->data, frame->len);
+  assert_non_null(body);
+  bool snapshot = strncmp(body, "event: snapshot\n", 16) == 0;
+  assert_true(snapshot || strncmp(body, "event: delta\n", 13) == 0);
+  assert_string_equal(body + strlen(body) - 2, "\n\n");
+  cJSON *json = cJSON_Parse(strstr(body, "data: ") + 6);
+  assert_non_null(json);
+  if (snapshot) memset(screen->rows, 0, sizeof screen->rows);
+  double version = cJSON_GetNumberValue(cJSON_GetObjectItem(json, "version"));
+  assert_true(version >= (double)screen->version);
+  assert_true((uint64_t)version == frame->version);
+  screen->version = (uint64_t)version;
+  cJSON *row, *rows = cJSON_GetObjectItem(json, "rows");
+  assert_int_equal(cJSON_GetArraySize(rows), frame->rows);
+  cJSON_ArrayForEach(row, rows) {
+    unsigned i = (unsigned)atoi(cJSON_GetStringValue(cJSON_GetArrayItem(row, 0)) + 2);
+    char *printed = cJSON_PrintUnformatted(row);
+    snprintf(screen->rows[i], sizeof screen->rows[i], "%s", printed);
+    free(printed);
+  }
+  cJSON_Delete(json);
+  free(body);
+}
+
+static void bring_up(struct screen *screen, struct team *team) {
+  struct view_frame *frame = team_frame(team, screen->version, now_us);
+  apply(screen, frame);
+  view_frame_unref(frame);
+}
+
+// ---- the model ----
+
+struct model {
+  bool known, online;
+  int64_t taken_at_us, session_us;
+  int tracker;
+};
+
+static const char *const trackers[] = {"tracker-1", "tracker-2", "t3"};
+
+static void expect(const struct model *model, unsigned i, char *out, size_t out_bytes) {
+  char position[160] = "null,null,null,null,null,null,null,null", tracker[32] = "null";
+  if (!model->known) {
+    *out = '\0';
+    return;
+  }
+  if (model->taken_at_us) {
+    snprintf(position, sizeof position, "%lld,1.5,2.5,null,null,null,null,%u", (long long)model->taken_at_us,
+             (unsigned)(model->taken_at_us % 101));
+  }
+  if (model->session_us) snprintf(tracker, sizeof tracker, "\"%s\"", trackers[model->tracker]);
+  snprintf(out, out_bytes, "[\"%s\",%s,\"%s\",%s]", worker_name(i), position, model->online ? "online" : "offline",
+           tracker);
+}
+
+static void assert_screen(const struct screen *screen, const struct model *models) {
+  for (unsigned i = 0; i < WORKERS; i++) {
+    char row[VIEW_ROW_BYTES + 1];
+    expect(&models[i], i, row, sizeof row);
+    assert_string_equal(screen->rows[i], row);
+  }
+}
+
+static struct position position_at(int64_t taken_at_us) {
+  return (struct position){.taken_at_us = taken_at_us,
+                           .longitude_e7 = 15000000,
+                           .latitude_e7 = 25000000,
+                           .battery_percent = (uint32_t)(taken_at_us % 101),
+                           .has = POSITION_HAS_ALL_REQUIRED | POSITION_HAS_BATTERY};
+}
+
+// A session's tracker follows from the session, as it does in truth.
+static int tracker_of(int64_t session_us) {
+  return (int)(session_us % 3);
+}
+
+static void model_presence(struct model *model, bool online, int64_t session_us) {
+  if (session_us > model->session_us) {
+    *model = (struct model){true, online, model->taken_at_us, session_us, tracker_of(session_us)};
+  } else if (session_us == model->session_us && !online) {
+    model->online = false;
+  }
+  model->known = true;
+}
+
+static void random_operation(struct team *team, struct model *models) {
+  unsigned i = (unsigned)rand() % WORKERS;
+  int64_t session_us = 1 + rand() % SESSIONS, taken_at_us = 1000 + rand() % 300;
+  struct position position = position_at(taken_at_us);
+  bool online = rand() % 2, both = rand() % 4 == 0;
+  int what = rand() % 8;
+  struct update update = {.worker = text(worker_name(i)),
+                          .has_position = both || what >= 3,
+                          .has_presence = both || (what < 3 && what > 0),
+                          .position = position,
+                          .presence = {.online = online, .session_us = session_us}};
+  if (what == 0 && !both) {
+    team_merge_worker(team, update.worker);
+  } else {
+    team_merge_update(team, &update, text(trackers[tracker_of(session_us)]));
+  }
+  models[i].known = true;
+  if (update.has_position && taken_at_us > models[i].taken_at_us) models[i].taken_at_us = taken_at_us;
+  if (update.has_presence) model_presence(&models[i], online, session_us);
+}
+
+static void test_viewers_at_any_time_see_the_state(void **state) {
+  (void)state;
+  for (unsigned seed = 1; seed <= 40; seed++) {
+    srand(seed);
+    struct team *team = team_new("team-1");
+    struct model models[WORKERS] = {0};
+    struct screen screens[VIEWERS] = {0};
+    for (int step = 0; step < 500; step++) {
+      random_operation(team, models);
+      struct screen *screen = &screens[rand() % VIEWERS];
+      if (rand() % 3 == 0) {
+        bring_up(screen, team);
+        assert_screen(screen, models);
+      }
+      if (rand() % 200 == 0) *screen = (struct screen){0};  // one that comes anew
+    }
+    for (int i = 0; i < VIEWERS; i++) {
+      bring_up(&screens[i], team);
+      assert_screen(&screens[i], models);
+    }
+    team_free(team);
+  }
+}
+
+// The same operations in another order, and some twice, give the same state; and so does merging two halves.
+static void test_order_and_repetition_do_not_matter(void **state) {
+  (void)state;
+  for (unsigned seed = 1; seed <= 40; seed++) {
+    struct team *forward = team_new("team-1"), *shuffled = team_new("team-1"), *half = team_new("team-1");
+    struct update updates[120];
+    srand(seed);
+    for (int k = 0; k < 120; k++) {
+      int64_t session_us = 1 + rand() % SESSIONS;
+      updates[k] = (struct update){.worker = text(worker_name((unsigned)rand() % WORKERS)),
+                                   .has_position = rand() % 2,
+                                   .position = position_at(1000 + rand() % 50),
+                                   .has_presence = rand() % 2,
+                                   .presence = {.online = rand() % 2, .session_us = session_us}};
+      team_merge_update(forward, &updates[k], text(trackers[tracker_of(session_us)]));
+    }
+    for (int k = 0; k < 400; k++) {
+      int at = k < 120 ? 119 - k : rand() % 120;
+      struct slice tracker = text(trackers[tracker_of(updates[at].presence.session_us)]);
+      team_merge_update(rand() % 2 || k < 120 ? shuffled : half, &updates[at], tracker);
+    }
+    team_merge_team(shuffled, half);
+    struct screen a = {0}, b = {0}, c = {0};
+    struct team *copy = team_copy(forward);
+    bring_up(&a, forward);
+    bring_up(&b, shuffled);
+    bring_up(&c, copy);
+    assert_memory_equal(a.rows, b.rows, sizeof a.rows);
+    assert_memory_equal(a.rows, c.rows, sizeof a.rows);
+    team_free(forward);
+    team_free(shuffled);
+    team_free(half);
+    team_free(copy);
+  }
+}
+
+static void test_offline_ends_only_the_session_it_names(void **state) {
+  (void)state;
+  struct team *team = team_new("team-1");
+  struct slice worker = text("w-1");
+  assert_true(team_merge_presence(team, worker, true, 10, text("tracker-1")));
+  assert_true(team_merge_presence(team, worker, true, 20, text("tracker-2")));
+  assert_false(team_merge_presence(team, worker, false, 10, text("tracker-1")));
+  struct screen screen = {0};
+  bring_up(&screen, team);
+  assert_non_null(strstr(screen.rows[1], "\"online\",\"tracker-2\""));
+  assert_true(team_merge_presence(team, worker, false, 20, text("tracker-2")));
+  assert_false(team_merge_presence(team, worker, true, 20, text("tracker-2")));  // a late word of the ended session
+  bring_up(&screen, team);
+  assert_non_null(strstr(screen.rows[1], "\"offline\",\"tracker-2\""));
+  team_free(team);
+}
+
+static void test_what_changes_nothing_makes_no_version(void **state) {
+  (void)state;
+  struct team *team = team_new("team-1");
+  struct position position = position_at(1000), older = position_at(999);
+  assert_int_equal(team_version(team), 1);
+  assert_true(team_merge_position(team, text("w-1"), &position));
+  uint64_t version = team_version(team);
+  assert_false(team_merge_position(team, text("w-1"), &position));
+  assert_false(team_merge_position(team, text("w-1"), &older));
+  assert_false(team_merge_worker(team, text("w-1")));
+  assert_int_equal(team_version(team), version);
+  team_free(team);
+}
+
+static void test_frames_are_shared_while_nothing_changes(void **state) {
+  (void)state;
+  struct team *team = team_new("team-1");
+  struct position position = position_at(1000);
+  team_merge_position(team, text("w-1"), &position);
+  uint64_t cursor = team_version(team);
+  position = position_at(1001);
+  team_merge_position(team, text("w-2"), &position);
+  struct view_frame *a = team_frame(team, cursor, now_us), *b = team_frame(team, cursor, now_us);
+  struct view_frame *s = team_frame(team, 0, now_us), *t = team_frame(team, 0, now_us);
+  assert_ptr_equal(a, b);
+  assert_ptr_equal(s, t);
+  assert_int_equal(a->rows, 1);
+  assert_int_equal(s->rows, 2);
+  // A frame in a viewer's hands stays as it is while the team goes on.
+  position = position_at(1002);
+  team_merge_position(team, text("w-1"), &position);
+  struct view_frame *c = team_frame(team, cursor, now_us), *u = team_frame(team, 0, now_us);
+  assert_ptr_not_equal(a, c);
+  assert_ptr_not_equal(s, u);
+  assert_int_equal(a->rows, 1);
+  assert_int_equal(c->rows, 2);
+  struct view_frame *all[] = {a, b, c, s, t, u};
+  for (int i = 0; i < 6; i++) view_frame_unref(all[i]);
+  team_free(team);
+}
+
+static void test_an_old_frame_is_made_anew_for_its_stamp(void **state) {
+  (void)state;
+  struct team *team = team_new("team-1");
+  team_merge_worker(team, text("w-1"));
+  struct view_frame *a = team_frame(team, 0, now_us), *b = team_frame(team, 0, now_us + 2000000);
+  assert_ptr_not_equal(a, b);
+  assert_non_null(strstr(b->data, "\"time_us\":1784370002000000,"));
+  view_frame_unref(a);
+  view_frame_unref(b);
+  team_free(team);
+}
+
+static void test_more_cursors_than_the_cache_holds(void **state) {
+  (void)state;
+  struct team *team = team_new("team-1");
+  struct view_frame *frames[10];
+  for (int i = 0; i < 10; i++) {
+    struct position position = position_at(1000 + i);
+    team_merge_position(team, text(worker_name((unsigned)i)), &position);
+  }
+  for (uint64_t i = 0; i < 10; i++) frames[i] = team_frame(team, i + 2, now_us);
+  for (uint64_t i = 0; i < 10; i++) {
+    assert_int_equal(frames[i]->rows, 9 - i);
+    view_frame_unref(frames[i]);
+  }
+  team_free(team);
+}
+
+static void count_row(void *context, const struct view_row *row) {
+  assert_true(row->worker.len > 0);
+  ++*(size_t *)context;
+}
+
+static void test_many_workers_are_all_found_again(void **state) {
+  (void)state;
+  struct team *team = team_new("team-1");
+  char name[16];
+  size_t visited = 0;
+  for (int round = 0; round < 2; round++) {
+    for (int i = 0; i < 5000; i++) {
+      snprintf(name, sizeof name, "worker-%d", i);
+      assert_true(team_merge_worker(team, text(name)) == (round == 0));
+    }
+  }
+  assert_int_equal(team_count(team), 5000);
+  team_each(team, count_row, &visited);
+  assert_int_equal(visited, 5000);
+  team_free(team);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_viewers_at_any_time_see_the_state),
+      cmocka_unit_test(test_order_and_repetition_do_not_matter),
+      cmocka_unit_test(test_offline_ends_only_the_session_it_names),
+      cmocka_unit_test(test_what_changes_nothing_makes_no_version),
+      cmocka_unit_test(test_frames_are_shared_while_nothing_changes),
+      cmocka_unit_test(test_an_old_frame_is_made_anew_for_its_stamp),
+      cmocka_unit_test(test_more_cursors_than_the_cache_holds),
+      cmocka_unit_test(test_many_workers_are_all_found_again),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
