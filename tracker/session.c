@@ -118,6 +118,8 @@ static void receive_report(struct session *session, struct wire_reader message, 
     session_fail(session, MUSTER__ERROR_CODE__ERROR_REPORT_EMPTY, "a report has at least one position");
   } else {
     session->reports = head.number;
+    // First let go of what became durable since: two marks are enough only if old ones leave.
+    ack_advance(&session->ack, session->host->durable(session));
     ack_note(&session->ack, head.number, take_positions(session, message, head.number, now_us));
     if (session->unacked_since_us == 0) session->unacked_since_us = now_us;
     if (head.ack_now || head.number - session->ack.sent >= session->host->ack_reports) ack_soon(session);

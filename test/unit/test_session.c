@@ -267,6 +267,25 @@ static void coalesces_acks_by_number_and_by_time(void **state) {
   assert_int_equal(host.waits, 1);  // the fourth that is not acked
 }
 
+// One report a second, each durable before the next: at the tick only the newest may be left to wait.
+static void a_steady_device_is_acked_up_to_the_last_durable_report(void **state) {
+  (void)state;
+  struct session session;
+  struct bytes bytes = {.len = 0};
+  open_session(&session);
+  session_host.ack_reports = 16;
+  for (uint64_t n = 1; n <= 8; n++) {
+    host.open_batch = n;
+    add_good_report(&bytes, n, false);
+    receive(&session, &bytes);
+    if (n < 8) host.durable = n;
+  }
+  session_host.ack_reports = 4;
+  session_tick(&session, NOW + 8000000);
+  assert_int_equal(host.sent_count, 1);
+  assert_int_equal(host.sent[0]->ack->report, 7);
+}
+
 static void refuses_bad_positions_alone(void **state) {
   (void)state;
   struct session session;
@@ -364,6 +383,7 @@ int main(void) {
       TEST(acks_only_what_is_durable),
       TEST(a_later_batch_is_waited_for_anew),
       TEST(coalesces_acks_by_number_and_by_time),
+      TEST(a_steady_device_is_acked_up_to_the_last_durable_report),
       TEST(refuses_bad_positions_alone),
       TEST(acks_a_report_that_was_refused_whole),
       TEST(ends_on_each_protocol_error),
