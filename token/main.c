@@ -18,11 +18,13 @@ struct settings {
 
 #define AT(field) offsetof(struct settings, field)
 static const struct setting table[] = {
-    {"role", SETTING_STRING, AT(role), "manager", 0, 0, "worker, manager or admin (who sees every team)", NULL},
-    {"team", SETTING_STRING, AT(team), "", 0, 0, "the team that the token speaks for", NULL},
-    {"teams", SETTING_STRING, AT(teams), "", 0, 0, "or several, with commas between them", NULL},
-    {"subject", SETTING_STRING, AT(subject), "", 0, 0, "whose it is; a worker's id for role worker", NULL},
-    {"days", SETTING_NUMBER, AT(days), "1", 0, 36500, "how long it is valid", NULL},
+    {"role", SETTING_STRING, AT(role), "manager", 0, 0, "worker, manager or admin (who sees every team)",
+     "MUSTER_TOKEN_ROLE"},
+    {"team", SETTING_STRING, AT(team), "", 0, 0, "the team that the token speaks for", "MUSTER_TOKEN_TEAM"},
+    {"teams", SETTING_STRING, AT(teams), "", 0, 0, "or several, with commas between them", "MUSTER_TOKEN_TEAMS"},
+    {"subject", SETTING_STRING, AT(subject), "", 0, 0, "whose it is; a worker's id for role worker",
+     "MUSTER_TOKEN_SUBJECT"},
+    {"days", SETTING_NUMBER, AT(days), "1", 0, 36500, "how long it is valid", "MUSTER_TOKEN_DAYS"},
     {"token-key", SETTING_SECRET, AT(token_key), "", 0, 0, "key that signs it: that of the trackers and gateways",
      NULL},
 };
