@@ -63,8 +63,8 @@ export class BaseMap {
   #styleUrl;
   #isDark;
   #onChange;
-  /** Ends the watch over a style that is loading. @type {(() => void) | null} */
-  #settle = null;
+  /** The configured style is in place, but has not shown yet that it works. */
+  #onTrial = false;
 
   /**
    * @param {GlMap} map showing landStyle(isDark) already
@@ -101,7 +101,7 @@ export class BaseMap {
   /** @param {boolean} isDark */
   setDark(isDark) {
     this.#isDark = isDark;
-    if (this.state !== 'style' && this.#settle === null) this.#showLand();
+    if (this.state !== 'style' && !this.#onTrial) this.#showLand();
   }
 
   #showLand() {
@@ -122,7 +122,7 @@ export class BaseMap {
       clearTimeout(timer);
       map.off('sourcedata', onData);
       map.off('error', onError);
-      this.#settle = null;
+      this.#onTrial = false;
       this.#enter(works ? 'style' : 'land');
       if (!works) this.#showLand();
     };
@@ -133,7 +133,7 @@ export class BaseMap {
     const onError = (/** @type {any} */ event) => {
       if (event.sourceId || event.tile || event.error?.name === 'ValidationError') settle(false);
     };
-    this.#settle = () => settle(false);
+    this.#onTrial = true;
     map.on('sourcedata', onData);
     map.on('error', onError);
   }

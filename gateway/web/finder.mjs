@@ -92,7 +92,7 @@ export class Finder {
 function option(worker, index) {
   const row = document.createElement('li');
   row.id = `found-${index}`;
-  row.role = 'option';
+  row.setAttribute('role', 'option');
   row.dataset.index = String(index);
   row.setAttribute('aria-selected', 'false');
   const status = document.createElement('span');
@@ -107,7 +107,7 @@ function option(worker, index) {
 function restRow(text) {
   const row = document.createElement('li');
   row.className = 'rest';
-  row.role = 'presentation';
+  row.setAttribute('role', 'presentation');
   row.textContent = text;
   return row;
 }

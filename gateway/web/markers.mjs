@@ -89,11 +89,11 @@ export class Markers {
     context.translate(x, y);
     context.beginPath();
     context.arc(0, 0, radius * 2.4, 0, 2 * Math.PI);
-    context.fillStyle = context.strokeStyle = look.colours.online;
-    context.globalAlpha = 0.16;
-    context.fill();
-    context.globalAlpha = 1;
-    context.lineWidth = 2;
+    context.strokeStyle = look.colours.rim;
+    context.lineWidth = 6;
+    context.stroke();
+    context.strokeStyle = look.colours.online;
+    context.lineWidth = 3;
     context.stroke();
     drawMarker(context, radius, kind, heading, look.colours);
     context.restore();

@@ -55,7 +55,6 @@ export const texts = {
   sessionEnded: 'Your session has ended. Sign in again to go on.',
   signedOut: 'You have signed out.',
 
-  worker: 'Worker',
   close: 'Close',
   center: 'Show on map',
   statusOnline: 'Online',
