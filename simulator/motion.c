@@ -7,6 +7,7 @@
 #include "random.h"
 
 #define BLOCK_M 110.0f
+#define NO_STOP_M (2 * BLOCK_M)
 #define GRID_TURN_DEG 24.0  // the grid's rows run so far clockwise of north
 #define M_PER_DEGREE 111320.0
 #define STEP_S 1.0f
@@ -48,13 +49,14 @@ struct motion_area motion_area(int32_t latitude_e7, int32_t longitude_e7, double
   };
 }
 
-// Chooses how fast to go along the next street, and whether to stop at a door there.
+// Chooses how fast to go along the next street, and whether to stop at a door there or at the crossing at its end.
 static void plan_street(struct motion *m) {
   const struct habits *h = &habits[m->kind];
   m->cruise_m_s = h->cruise_m_s + h->spread_m_s * (2 * unit(m) - 1);
   bool door = unit(m) < h->door_chance;
-  m->stop_m = door ? BLOCK_M * (0.2f + 0.6f * unit(m)) : 2 * BLOCK_M;
-  m->stop_s = h->door_s * (0.3f + 1.4f * unit(m));
+  bool light = !door && unit(m) < h->wait_chance;
+  m->stop_m = door ? BLOCK_M * (0.2f + 0.6f * unit(m)) : light ? BLOCK_M : NO_STOP_M;
+  m->stop_s = (door ? h->door_s : h->wait_s) * (0.3f + 1.4f * unit(m));
 }
 
 static const int8_t column_step[] = {0, 1, 0, -1}, row_step[] = {1, 0, -1, 0};
@@ -89,12 +91,11 @@ void motion_init(struct motion *m, const struct motion_area *area, enum motion_k
   choose_heading(m, area);
   plan_street(m);
   m->along_m = BLOCK_M * unit(m);
-  if (m->stop_m < m->along_m) m->stop_m = 2 * BLOCK_M;
+  if (m->stop_m < m->along_m) m->stop_m = NO_STOP_M;
   m->speed_m_s = m->cruise_m_s;
 }
 
 static void enter_street(struct motion *m, const struct motion_area *area) {
-  const struct habits *h = &habits[m->kind];
   m->column = (int16_t)(m->column + column_step[m->heading]);
   m->row = (int16_t)(m->row + row_step[m->heading]);
   m->along_m -= BLOCK_M;
@@ -102,10 +103,6 @@ static void enter_street(struct motion *m, const struct motion_area *area) {
   choose_heading(m, area);
   if (m->heading != before) m->speed_m_s *= 0.5f;
   plan_street(m);
-  if (unit(m) < h->wait_chance) {
-    m->along_m = 0;
-    m->halt_s = h->wait_s * (0.2f + 1.6f * unit(m));
-  }
 }
 
 // Speeds up towards its usual speed, or brakes so as to stand at stop_m.
@@ -133,11 +130,10 @@ static void step(struct motion *m, const struct motion_area *area, float s) {
   if (before_m < m->stop_m && m->along_m >= m->stop_m) {
     m->along_m = m->stop_m;
     m->halt_s = m->stop_s;
-    m->stop_m = 2 * BLOCK_M;
+    m->stop_m = NO_STOP_M;
     m->speed_m_s = 0;
   } else if (m->along_m >= BLOCK_M) {
     enter_street(m, area);
-    if (m->halt_s > 0) m->speed_m_s = 0;
   }
 }
 

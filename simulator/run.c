@@ -211,9 +211,9 @@ static void on_signal(uv_signal_t *handle, int number) {
   struct run *run = handle->data;
   (void)number;
   int64_t now_us = steady_us();
-  if (++run->stops > 1 || run->phase == PHASE_CONNECT) {
+  if (++run->stops > 1 || run->phase == PHASE_CONNECT || run->phase == PHASE_SETTLE) {
     start_closing(run, now_us);
-  } else if (run->phase == PHASE_PLAY) {
+  } else if (run->phase == PHASE_PLAY || run->phase == PHASE_DRAIN) {
     start_draining(run, now_us);
   }
 }

@@ -100,6 +100,25 @@ static void the_speed_it_tells_is_the_speed_it_goes(void **state) {
   assert_true(told_m / gone_m > 0.85 && told_m / gone_m < 1.15);
 }
 
+static void brakes_before_it_stops(void **state) {
+  (void)state;
+  int stops = 0;
+  for (uint64_t seed = 0; seed < 20; seed++) {
+    struct motion motion;
+    struct position before, now;
+    motion_init(&motion, &area, MOTION_VAN, seed);
+    motion_position(&motion, &area, &before);
+    for (int i = 0; i < 1000; i++, before = now) {
+      motion_advance(&motion, &area, S);
+      motion_position(&motion, &area, &now);
+      if (i < 3 || now.speed_cm_s > 0 || before.speed_cm_s == 0) continue;
+      assert_true(before.speed_cm_s < 600);
+      stops++;
+    }
+  }
+  assert_true(stops > 100);
+}
+
 static void its_heading_is_where_it_goes(void **state) {
   (void)state;
   struct motion motion;
@@ -157,6 +176,7 @@ int main(void) {
       TEST(the_same_seed_goes_the_same_way),
       TEST(all_move_at_their_pace_stop_at_times_and_stay_in_the_area),
       TEST(the_speed_it_tells_is_the_speed_it_goes),
+      TEST(brakes_before_it_stops),
       TEST(its_heading_is_where_it_goes),
       TEST(a_minute_at_once_is_as_good_as_sixty_seconds),
       TEST(the_ends_of_the_earth_are_no_edge),

@@ -106,6 +106,7 @@ static void the_window_holds_back_the_backlog_only(void **state) {
   assert_true(spool_unsent(&spool));
   add(6, 6);
   assert_int_equal(send(3, 8, 3, 1), 6);
+  assert_int_equal(send(4, 8, 3, 0), -1);  // more in flight than the window
   spool_ack(&spool, 2, on_acked, NULL);
   assert_int_equal(send(4, 8, 3, 2), 3);
 }

@@ -245,15 +245,19 @@ static char *encode(char *to, const char *text, size_t len) {
   return to;
 }
 
+// Brackets in strings close nothing, nor do strings end at an escaped quote.
+#define NESTED_START "{\"]]]]]]]]]]]]\\\"]]]]]]]]]]]]\":"
+
 // A token whose header or claims are `depth` brackets deep.
 static char *nested(size_t depth, bool header, const char *bracket) {
-  char *inside = malloc(depth + 8), *text = calloc(1, depth * 2 + 256), *at = text;
-  memcpy(inside, "{\"a\":", 5);
-  memset(inside + 5, *bracket, depth);
+  char *inside = malloc(depth + 64), *text = calloc(1, depth * 2 + 256), *at = text;
+  size_t start = sizeof NESTED_START - 1, len = start + depth;
+  memcpy(inside, NESTED_START, start);
+  memset(inside + start, *bracket, depth);
   static const char plain[] = "{\"alg\":\"HS256\"}";
-  at = header ? encode(at, inside, depth + 5) : encode(at, plain, sizeof plain - 1);
+  at = header ? encode(at, inside, len) : encode(at, plain, sizeof plain - 1);
   *at++ = '.';
-  at = header ? encode(at, plain, sizeof plain - 1) : encode(at, inside, depth + 5);
+  at = header ? encode(at, plain, sizeof plain - 1) : encode(at, inside, len);
   memcpy(at, ".AAAA", 5);
   free(inside);
   return text;

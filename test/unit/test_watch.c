@@ -156,6 +156,8 @@ static void a_frame_that_was_bad_is_not_remembered_as_good(void **state) {
   size_t count;
   assert_true(watch_team_read(team, SNAPSHOT, strlen(SNAPSHOT), &columns, &changes, &count));
   for (int i = 0; i < 20; i++) assert_false(watch_team_read(team, bad, sizeof bad - 1, &columns, &changes, &count));
+  assert_true(watch_team_read(team, SNAPSHOT, strlen(SNAPSHOT), &columns, &changes, &count));
+  assert_int_equal(count, 2);
   watch_team_free(team);
 }
 

@@ -113,7 +113,7 @@ static void refuses_what_is_no_field(void **state) {
       {0x0e, 1},
       {0x0f, 1},                             // its end, and types that there are not
       {0xf8, 0xff, 0xff, 0xff, 0x1f, 0x00},  // a field beyond 2^29
-      {0x0a, 0x05, 'x'},                     // bytes longer than what is left
+      {0x0a, 0x02, 'x'},                     // bytes longer than what is left
       {0x09, 1, 2, 3},
       {0x0d, 1, 2},  // too few for fixed64 and fixed32
   };
