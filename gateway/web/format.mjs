@@ -26,7 +26,10 @@ export function formatAccuracy(metres) {
   return texts.within(texts.metres(metres < 10 ? metres.toFixed(1) : metres.toFixed(0)));
 }
 
-/** Latitude first, as people and other maps write it. @param {number | null} latitude @param {number | null} longitude */
+/**
+ * Latitude first, as people and other maps write it.
+ * @param {number | null} latitude @param {number | null} longitude
+ */
 export function formatCoordinates(latitude, longitude) {
   if (latitude === null || longitude === null) return texts.noPosition;
   return `${latitude.toFixed(5)}, ${longitude.toFixed(5)}`;

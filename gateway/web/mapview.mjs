@@ -11,7 +11,8 @@ import { texts } from './texts.mjs';
 
 /** @typedef {import('./roster.mjs').Worker} Worker */
 /** @typedef {import('./roster.mjs').Roster} Roster */
-/** @typedef {{worker: Worker, x: number, y: number}} Seen  a worker in view, in CSS pixels from the top left */
+/** @typedef {{top: number, right: number, bottom: number, left: number}} Padding */
+/** A worker in view, in CSS pixels from the top left. @typedef {{worker: Worker, x: number, y: number}} Seen */
 
 /** Below this speed a heading is noise. */
 const TRAVEL_M_S = 0.5;
@@ -45,7 +46,7 @@ export class MapView {
    * @param {HTMLElement} container
    * @param {object} options
    * @param {boolean} options.isDark
-   * @param {() => {top: number, right: number, bottom: number, left: number}} options.padding what the page covers of the map
+   * @param {() => Padding} options.padding what the page covers of the map, in pixels
    * @param {(worker: Worker | null) => void} options.onPick a click on a worker, or beside all
    */
   constructor(container, { isDark, padding, onPick }) {
@@ -75,6 +76,11 @@ export class MapView {
     this.#tooltip.setAttribute('aria-hidden', 'true');
     this.#tooltip.hidden = true;
     container.append(this.#tooltip);
+    this.#listen(onPick);
+  }
+
+  /** @param {(worker: Worker | null) => void} onPick */
+  #listen(onPick) {
     this.map.on('render', () => this.#draw());
     this.map.on('error', (event) => console.info('Map:', String(event.error ?? event)));
     this.map.on('click', (event) => onPick(this.#workerAt(event.point.x, event.point.y)));
@@ -236,7 +242,10 @@ export class MapView {
     return travels ? 'travelling' : 'online';
   }
 
-  /** @param {number} left @param {number} top @returns {Worker | null} the nearest within reach of a finger or pointer */
+  /**
+   * The nearest worker within reach of a finger or pointer.
+   * @param {number} left @param {number} top @returns {Worker | null}
+   */
   #workerAt(left, top) {
     const coarse = matchMedia('(pointer: coarse)').matches;
     let nearest = this.#radius + (coarse ? 14 : 6);

@@ -20,7 +20,10 @@ export function glideMs(previousUs, nextUs) {
   return interval <= 0 || interval > GAP_MS ? 0 : Math.min(interval, GLIDE_MAX_MS);
 }
 
-/** @param {number} from degrees @param {number} to degrees @param {number} part 0 to 1 @returns {number} on the shorter arc */
+/**
+ * Part of the way from one heading to another, on the shorter arc.
+ * @param {number} from degrees @param {number} to degrees @param {number} part 0 to 1 @returns {number} degrees
+ */
 export function turn(from, to, part) {
   const arc = ((((to - from) % 360) + 540) % 360) - 180;
   return (from + arc * part + 360) % 360;

@@ -117,7 +117,10 @@ export class Panel {
   }
 }
 
-/** Changes a text only when it differs, so that a screen reader is not told the same twice. @param {string} id @param {string} text */
+/**
+ * Changes a text only when it differs, so that a screen reader is not told the same twice.
+ * @param {string} id @param {string} text
+ */
 function setText(id, text) {
   const target = element(id);
   if (target.textContent !== text) target.textContent = text;

@@ -151,7 +151,8 @@ export class Roster {
 }
 
 /**
- * The smallest box around positions. Takes the shorter way round the world, so a team on both sides of 180° stays close.
+ * The smallest box around positions. It takes the shorter way round the world, so a team on both sides of 180° stays
+ * close.
  * @param {Iterable<{longitude: number | null, latitude: number | null}>} positions
  * @returns {[[number, number], [number, number]] | null} south-west and north-east; null without any position
  */

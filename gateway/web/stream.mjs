@@ -81,7 +81,8 @@ export class LiveStream {
     this.#source = source;
     this.#watch(OPENING_MS);
     /** @param {string} type @param {(data: any) => void} handle */
-    const listen = (type, handle) => source.addEventListener(type, (event) => this.#receive(source, event.data, handle));
+    const listen = (type, handle) =>
+      source.addEventListener(type, (event) => this.#receive(source, event.data, handle));
     listen('snapshot', (data) => {
       this.#options.onSnapshot(data);
       this.#attempt = 0;

@@ -188,6 +188,23 @@ def test_a_worker_is_found_and_its_card_opened_by_keyboard(page):
     assert page.state()["selected"] is None
 
 
+def test_a_click_on_a_marker_opens_its_card(page):
+    name = next(name for name in sorted(page.positions()) if "walk" in name)
+    find = page.browser.find_element(By.ID, "find")
+    ActionChains(page.browser).click(find).send_keys(name, Keys.ENTER).perform()
+    x, y = page.browser.execute_script(
+        "const box = (id) => document.getElementById(id).getBoundingClientRect();"
+        "return [(box('panel').right + box('card').left) / 2, innerHeight / 2]")
+    time.sleep(1)  # the camera has come to rest, with the worker in the middle between panel and card
+    ActionChains(page.browser).send_keys(Keys.ESCAPE).perform()
+    assert page.state()["selected"] is None
+    canvas = page.browser.find_element(By.CSS_SELECTOR, ".maplibregl-canvas")
+    middle = (canvas.size["width"] / 2, canvas.size["height"] / 2)
+    ActionChains(page.browser).move_to_element_with_offset(canvas, int(x - middle[0]), int(y - middle[1])).click().perform()
+    page.await_state(lambda state: state["selected"] == name, seconds=3)
+    assert page.browser.find_element(By.CSS_SELECTOR, ".tooltip").text == name
+
+
 def test_signing_out_leaves_nothing_of_the_team_on_the_page(page):
     page.browser.find_element(By.ID, "sign-out").click()
     page.await_state(lambda state: state["team"] is None and not state["workers"])

@@ -42,7 +42,8 @@ test('a row of a delta replaces everything known of its worker and nobody else',
   assert.equal(change.previousUs, 1_000_000);
   assert.equal(change.worker.longitude, 8.6);
   assert.deepEqual([roster.online, roster.total], [1, 2]);
-  roster.applyDelta({ version: 3, rows: [['van-7', 3_000_000, 8.6, 47.3, null, null, null, null, null, 'online', null]] });
+  const sparse = ['van-7', 3_000_000, 8.6, 47.3, null, null, null, null, null, 'online', null];
+  roster.applyDelta({ version: 3, rows: [sparse] });
   assert.equal(roster.get('van-7').speed, null);
   assert.equal(roster.get('van-7').battery, null);
   assert.equal(roster.get('van-7').tracker, null);
@@ -72,7 +73,8 @@ test('after a later snapshot, workers keep their slots and those not in it are g
 
 test('columns are read by name: any order, unknown ones skipped, missing ones unknown', () => {
   const roster = new Roster();
-  roster.applySnapshot({ columns: ['status', 'colour', 'latitude', 'longitude', 'worker'], rows: [['online', 'red', 1, 2, 'a']] });
+  const other = ['status', 'colour', 'latitude', 'longitude', 'worker'];
+  roster.applySnapshot({ columns: other, rows: [['online', 'red', 1, 2, 'a']] });
   const worker = roster.get('a');
   assert.deepEqual([worker.longitude, worker.latitude, worker.online, worker.battery], [2, 1, true, null]);
 });
