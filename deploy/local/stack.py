@@ -261,7 +261,8 @@ def stop(run, own=()):
     processes = [known.get(process.name, process) for process in recorded(run)]
     killed = []
     for phase in (CLIENTS, EDGE, GATEWAYS, TRACKERS, BACKENDS):
-        killed += stop_all([process for process in processes if process.record["phase"] == phase])
+        # A process that was stopped in a phase before has no record any more.
+        killed += stop_all([p for p in processes if p.record and p.record["phase"] == phase])
     return killed
 
 
