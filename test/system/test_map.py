@@ -199,8 +199,8 @@ def test_a_click_on_a_marker_opens_its_card(page):
     ActionChains(page.browser).send_keys(Keys.ESCAPE).perform()
     assert page.state()["selected"] is None
     canvas = page.browser.find_element(By.CSS_SELECTOR, ".maplibregl-canvas")
-    middle = (canvas.size["width"] / 2, canvas.size["height"] / 2)
-    ActionChains(page.browser).move_to_element_with_offset(canvas, int(x - middle[0]), int(y - middle[1])).click().perform()
+    right, down = int(x - canvas.size["width"] / 2), int(y - canvas.size["height"] / 2)
+    ActionChains(page.browser).move_to_element_with_offset(canvas, right, down).click().perform()
     page.await_state(lambda state: state["selected"] == name, seconds=3)
     assert page.browser.find_element(By.CSS_SELECTOR, ".tooltip").text == name
 
