@@ -62,7 +62,12 @@ void channel_send_changes(struct channel *channel) {
 }
 
 void channel_become_live(struct channel *channel) {
+  bool was_live = channel->source.state == SOURCE_LIVE;
   channel->source.state = SOURCE_LIVE;
+  if (was_live) {  // healed without having been stale: what that brought is a change like any other
+    channel_send_changes(channel);
+    return;
+  }
   for (struct lane *lane = channel->lanes; lane; lane = lane->next) lane_flush(lane);
 }
 
