@@ -95,6 +95,7 @@ def test_the_first_event_is_the_whole_team_and_later_ones_keep_it_true(stack, ad
 def test_a_view_gets_one_frame_per_interval(ghost, stack, url):
     with View(url, "team-interval", token(stack, "team-interval"), "?interval_ms=300") as view:
         assert view.next()[0] == "snapshot"
+        time.sleep(0.4)  # the snapshot was a frame too
         last_us, sent_us = 0, now_us()
         for number in range(1, 81):
             last_us = now_us()
