@@ -43,7 +43,7 @@ bool feed_echo(struct feed *feed, uint64_t *out_mark) __attribute__((warn_unused
 
 // Tells the others that this replica stops; then ends the connection. Events may come until feed_end_library.
 void feed_stop(struct feed *feed);
-void feed_free(struct feed *feed);
+void feed_free(struct feed *feed);  // after feed_end_library
 // Once, when nobody uses NATS any more: waits for nats.c's threads.
 void feed_end_library(void);
 

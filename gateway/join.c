@@ -403,8 +403,7 @@ void join_stop(struct join *join) {
   if (join->threaded) pthread_join(join->thread, NULL);
   replay_close(join->tail);
   join->tail = NULL;
-  replay_free(join->replay);
-  join->replay = NULL;
+  if (join->replay) replay_stop(join->replay);
 }
 
 void join_free(struct join *join) {
@@ -417,6 +416,7 @@ void join_free(struct join *join) {
     group_free(group);
   }
   numbers_fini(&join->read);
+  replay_free(join->replay);
   snapshot_free(join->snapshot);
   pthread_cond_destroy(&join->wake);
   pthread_mutex_destroy(&join->lock);

@@ -40,6 +40,6 @@ void join_leave(void *join, const char *team);
 bool join_database_answers(struct join *join);
 
 void join_stop(struct join *join);  // joins the thread and ends its NATS connection
-void join_free(struct join *join);
+void join_free(struct join *join);  // after feed_end_library
 
 #endif

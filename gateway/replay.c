@@ -2,6 +2,7 @@
 #include "replay.h"
 
 #include <nats/nats.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ struct grave {
 };
 
 struct replay {
+  _Atomic unsigned breaks;  // of the connection, counted: a consumer may not have outlived one
   natsConnection *connection;
   jsCtx *js;
   struct grave *graves;
@@ -29,10 +31,18 @@ struct replay_reader {
   struct replay *replay;
   natsSubscription *subscription;
   natsMsg *message;
+  unsigned breaks;  // as it was opened
 };
 
-static natsStatus set_options(natsOptions *options, const char *nats_url) {
+static void on_disconnected(natsConnection *connection, void *closure) {
+  struct replay *replay = closure;
+  (void)connection;
+  atomic_fetch_add(&replay->breaks, 1);
+}
+
+static natsStatus set_options(struct replay *replay, natsOptions *options, const char *nats_url) {
   natsStatus s = natsOptions_SetURL(options, nats_url);
+  if (s == NATS_OK) s = natsOptions_SetDisconnectedCB(options, on_disconnected, replay);
   if (s == NATS_OK) s = natsOptions_SetName(options, "muster-gateway replay");
   if (s == NATS_OK) s = natsOptions_SetMaxReconnect(options, -1);
   if (s == NATS_OK) s = natsOptions_SetReconnectWait(options, 250);
@@ -46,7 +56,7 @@ struct replay *replay_new(const char *nats_url) {
   struct replay *replay = calloc(1, sizeof *replay);
   natsOptions *options = NULL;
   if (!replay || natsOptions_Create(&options) != NATS_OK) abort();
-  natsStatus s = set_options(options, nats_url);
+  natsStatus s = set_options(replay, options, nats_url);
   if (s == NATS_OK) s = natsOptions_SetRetryOnFailedConnect(options, true, NULL, NULL);
   if (s == NATS_OK) s = natsConnection_Connect(&replay->connection, options);
   natsOptions_Destroy(options);
@@ -56,6 +66,8 @@ struct replay *replay_new(const char *nats_url) {
   js_options.Wait = ASK_TIMEOUT_MS;
   if (s == NATS_OK) s = natsConnection_JetStream(&replay->js, replay->connection, &js_options);
   if (s == NATS_OK) return replay;
+  log_error("nats_failed", "doing=connect error=\"%s\"", natsStatus_GetText(s));
+  replay_stop(replay);
   replay_free(replay);
   return NULL;
 }
@@ -73,12 +85,16 @@ static void dig_up(struct replay *replay, int64_t before_us) {
   }
 }
 
-void replay_free(struct replay *replay) {
-  if (!replay) return;
+void replay_stop(struct replay *replay) {
   natsConnection_Close(replay->connection);
   dig_up(replay, INT64_MAX);
   jsCtx_Destroy(replay->js);
   natsConnection_Destroy(replay->connection);
+  replay->js = NULL;
+  replay->connection = NULL;
+}
+
+void replay_free(struct replay *replay) {
   free(replay);
 }
 
@@ -106,6 +122,7 @@ bool replay_stream(struct replay *replay, struct replay_stream *out_stream) {
 
 struct replay_reader *replay_open(struct replay *replay, uint64_t from_sequence) {
   dig_up(replay, clock_mono_us() - GRAVE_US);
+  unsigned breaks = atomic_load(&replay->breaks);
   jsSubOptions options;
   jsSubOptions_Init(&options);
   options.Stream = SUBJECT_STREAM;
@@ -122,6 +139,7 @@ struct replay_reader *replay_open(struct replay *replay, uint64_t from_sequence)
   if (!reader) abort();
   reader->replay = replay;
   reader->subscription = subscription;
+  reader->breaks = breaks;
   return reader;
 }
 
@@ -137,6 +155,7 @@ static bool sequence_of(natsMsg *message, uint64_t *out_sequence) {
 enum replay_status replay_next(struct replay_reader *reader, int64_t timeout_ms, struct replay_message *out_message) {
   natsMsg_Destroy(reader->message);
   reader->message = NULL;
+  if (atomic_load(&reader->replay->breaks) != reader->breaks) return REPLAY_LOST;
   natsStatus s = natsSubscription_NextMsg(&reader->message, reader->subscription, timeout_ms);
   if (s == NATS_TIMEOUT) return REPLAY_NOTHING;
   uint64_t sequence;

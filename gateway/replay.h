@@ -27,14 +27,17 @@ enum replay_status {
   REPLAY_LOST,     // the reader is of no use any more
 };
 
-struct replay *replay_new(const char *nats_url);  // NULL only if the URL is none
+struct replay *replay_new(const char *nats_url);  // NULL, with the reason logged, only if the URL is none
+// Ends the connection. nats.c's threads may still look at the replay until feed_end_library; then it may be freed.
+void replay_stop(struct replay *replay);
 void replay_free(struct replay *replay);
 // Any thread: ends the connection, so that a call that waits fails at once, and every later one too.
 void replay_interrupt(struct replay *replay);
 
 bool replay_stream(struct replay *replay, struct replay_stream *out_stream) __attribute__((warn_unused_result));
 
-// A reader from this sequence on (or the first there is after it), and on to whatever is stored later.
+// A reader from this sequence on (or the first there is after it), and on to whatever is stored later. It is lost when
+// the connection is.
 struct replay_reader;
 struct replay_reader *replay_open(struct replay *replay, uint64_t from_sequence);  // NULL if NATS is out of reach
 enum replay_status replay_next(struct replay_reader *reader, int64_t timeout_ms, struct replay_message *out_message)

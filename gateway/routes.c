@@ -79,12 +79,13 @@ static void refuse_method(struct http_response *response, const char *allowed) {
 }
 
 static void answer_asset(struct gateway *gateway, const struct http_request *request, struct http_response *response) {
+  size_t header_len = response->header.len;
   if (!assets_serve(gateway->content_policy, request, response)) {
     api_fail(response, 404, "not_found", "there is no such path");
     return;
   }
   if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0) return;
-  response->header.len = 0;
+  response->header.len = header_len;
   response->fixed = NULL;
   refuse_method(response, "GET, HEAD");
 }

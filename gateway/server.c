@@ -61,8 +61,11 @@ static int on_request(struct mg_connection *connection) {
       .connection = connection,
   };
   struct http_response response = {0};
-  // No route reads a body: one that is sent is not waited for.
-  if (info->content_length > 0) mg_disable_connection_keep_alive(connection);
+  // No route reads a body: one that is sent is not waited for, and must not be taken for a next request.
+  if (info->content_length > 0 || mg_get_header(connection, "Transfer-Encoding")) {
+    mg_disable_connection_keep_alive(connection);
+    http_header(&response, "Connection", "close");
+  }
   routes_answer(server->gateway, &request, &response);
   count(server->gateway, response.status);
   if (!response.detached) send_response(connection, &response, strcmp(request.method, "HEAD") != 0);
