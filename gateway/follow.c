@@ -27,8 +27,10 @@ static void add(struct follow *follow, const struct replica *replica) {
   follow->targets = realloc(follow->targets, (follow->count + 1) * sizeof *follow->targets);
   if (!follow->targets) abort();
   struct follow_target *t = &follow->targets[follow->count++];
-  *t =
-      (struct follow_target){.started_at_us = replica->started_at_us, .log_number = replica->log_number, .alive = true};
+  *t = (struct follow_target){.started_at_us = replica->started_at_us,
+                              .log_number = replica->log_number,
+                              .alive = true,
+                              .stored = replica->log_acked >= replica->log_number};
   snprintf(t->tracker, sizeof t->tracker, "%s", replica->id);
 }
 
@@ -40,6 +42,7 @@ void follow_hear(struct follow *follow, const struct replica *alive, size_t coun
     struct follow_target *known = find(follow, &alive[i]);
     if (known) {
       known->alive = true;
+      known->stored = known->stored || alive[i].log_acked >= known->log_number;
     } else if (alive[i].heard_mark > follow->mark) {
       add(follow, &alive[i]);
     } else {
@@ -48,14 +51,12 @@ void follow_hear(struct follow *follow, const struct replica *alive, size_t coun
   }
 }
 
-enum follow_status follow_check(const struct follow *follow, const struct numbers *read, int64_t now_us) {
+enum follow_status follow_check(const struct follow *follow, int64_t now_us) {
   int64_t waited_us = now_us - follow->started_us;
   if (waited_us >= FOLLOW_BOUND_US) return FOLLOW_BOUNDED;
   if (follow->unheard || waited_us < FOLLOW_HEAR_US) return FOLLOW_ON;
   for (size_t i = 0; i < follow->count; i++) {
-    const struct follow_target *t = &follow->targets[i];
-    struct batch_header wanted = {{t->tracker, strlen(t->tracker)}, t->started_at_us, t->log_number};
-    if (t->alive && t->log_number > 0 && !numbers_reached(read, &wanted)) return FOLLOW_ON;
+    if (follow->targets[i].alive && !follow->targets[i].stored) return FOLLOW_ON;
   }
-  return FOLLOW_DONE;
+  return FOLLOW_STORED;
 }

@@ -20,6 +20,7 @@ struct group_member {
 struct group {
   struct group *next;
   struct follow follow;
+  uint64_t until;  // the log's end when the follow had all it needs; 0: not yet
   struct group_member *members;
   size_t count;
   uint32_t *table;  // of 1 + index, by the hash of the name

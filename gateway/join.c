@@ -47,7 +47,6 @@ struct join {
   struct group *groups;  // that follow the log
   struct replay_reader *tail;
   uint64_t tail_sequence;  // read so far
-  struct numbers read;     // log batches read so far
   int64_t ping_us, retry_us;
 };
 
@@ -165,7 +164,6 @@ static void merge_message(struct join *join, struct group *groups, const struct 
   struct batch_header header;
   bool good = batch_open(message->bytes, message->len, &reader, &header);
   metric_add(join->options.metrics->log_batches, 1);
-  if (good) (void)numbers_take(&join->read, &header);
   for (struct group *group = groups; group; group = group->next) {
     if (good) good = group_merge_log(group, message->bytes, message->len);
   }
@@ -295,30 +293,6 @@ static void run_round(struct join *join) {
 
 // ---- following the log ----
 
-static void end_follows(struct join *join) {
-  size_t count;
-  int64_t now_us = clock_mono_us();
-  struct replica *alive = replicas_alive(join->options.replicas, now_us, &count);
-  for (struct group **link = &join->groups; *link;) {
-    struct group *group = *link;
-    follow_hear(&group->follow, alive, count);
-    enum follow_status status = follow_check(&group->follow, &join->read, now_us);
-    if (status == FOLLOW_ON) {
-      link = &group->next;
-      continue;
-    }
-    struct gateway_metrics *m = join->options.metrics;
-    metric_add(status == FOLLOW_DONE ? m->follow_done : m->follow_bounded, 1);
-    *link = group->next;
-    group_free(group);
-  }
-  free(alive);
-  if (!join->groups) {
-    replay_close(join->tail);
-    join->tail = NULL;
-  }
-}
-
 // The tail broke: what it would have brought is found by joining again, of our own accord.
 static void begin_again(struct join *join) {
   for (struct group *group = join->groups, *next; group; group = next) {
@@ -333,6 +307,43 @@ static void begin_again(struct join *join) {
   replay_close(join->tail);
   join->tail = NULL;
   join->retry_us = clock_mono_us() + ROUND_RETRY_US;
+}
+
+// Whether a group has read all that it followed the log for. A log that came into being only now was never opened.
+static bool is_complete(struct join *join, struct group *group) {
+  struct replay_stream stream;
+  if (group->until == 0) {
+    if (!replay_stream(join->replay, &stream)) return false;
+    if (!stream.exists || stream.first > stream.last) return true;  // nothing is there to read
+    group->until = stream.last;
+  }
+  if (!join->tail) begin_again(join);
+  return join->tail && join->tail_sequence >= group->until;
+}
+
+static void end_follows(struct join *join) {
+  size_t count;
+  int64_t now_us = clock_mono_us();
+  struct replica *alive = replicas_alive(join->options.replicas, now_us, &count);
+  for (struct group **link = &join->groups; *link;) {
+    struct group *group = *link;
+    follow_hear(&group->follow, alive, count);
+    enum follow_status status = follow_check(&group->follow, now_us);
+    if (status == FOLLOW_ON || (status == FOLLOW_STORED && !is_complete(join, group))) {
+      if (!join->groups) break;  // they all begin again
+      link = &group->next;
+      continue;
+    }
+    struct gateway_metrics *m = join->options.metrics;
+    metric_add(status == FOLLOW_STORED ? m->follow_done : m->follow_bounded, 1);
+    *link = group->next;
+    group_free(group);
+  }
+  free(alive);
+  if (!join->groups) {
+    replay_close(join->tail);
+    join->tail = NULL;
+  }
 }
 
 // Reads what the tail has, for a moment. A log that did not exist yet has no tail; nothing was stored in it.
@@ -415,7 +426,6 @@ void join_free(struct join *join) {
     next = group->next;
     group_free(group);
   }
-  numbers_fini(&join->read);
   replay_free(join->replay);
   snapshot_free(join->snapshot);
   pthread_cond_destroy(&join->wake);

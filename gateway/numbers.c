@@ -51,9 +51,3 @@ enum numbers_status numbers_take(struct numbers *numbers, const struct batch_hea
   e->used = ++numbers->uses;
   return status;
 }
-
-bool numbers_reached(const struct numbers *numbers, const struct batch_header *header) {
-  const struct numbers_entry *e = find(numbers, header->tracker);
-  if (!e || e->started_at_us < header->started_at_us) return false;
-  return e->started_at_us > header->started_at_us || e->number >= header->number;
-}

@@ -1,5 +1,5 @@
-// The newest number heard from each tracker process: live batches of one team, or log batches. A number that is not
-// the next one shows a lost batch. Pure; one thread at a time.
+// The newest live batch of one team heard from each tracker process. A number that is not the next one shows a lost
+// batch. Pure; one thread at a time.
 #ifndef MUSTER_NUMBERS_H
 #define MUSTER_NUMBERS_H
 
@@ -34,7 +34,5 @@ enum numbers_status {
 void numbers_fini(struct numbers *numbers);  // of a struct that began as {0}
 
 enum numbers_status numbers_take(struct numbers *numbers, const struct batch_header *header);
-// True if this number of this process, or a later one, was taken.
-bool numbers_reached(const struct numbers *numbers, const struct batch_header *header);
 
 #endif

@@ -42,6 +42,7 @@ static bool decode(const void *bytes, size_t len, struct replica *out) {
                             .at_us = message->at_us,
                             .connections = message->connections,
                             .log_number = message->log_number,
+                            .log_acked = message->log_acked,
                             .live_lost = message->live_lost,
                             .handled = message->handled,
                             .stopping = message->stopping,

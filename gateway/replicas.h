@@ -18,6 +18,7 @@ struct replica {
   int64_t at_us;
   uint32_t connections;
   uint64_t log_number;
+  uint64_t log_acked;
   uint64_t live_lost;
   uint64_t handled;
   bool stopping;

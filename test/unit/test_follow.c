@@ -11,102 +11,105 @@
 #define START_US 50000000
 #define MARK 10
 
-static struct replica tracker(const char *id, uint64_t heard_mark, uint64_t log_number) {
-  struct replica replica = {.kind = "tracker", .started_at_us = 1, .log_number = log_number, .heard_mark = heard_mark};
+static struct replica tracker(const char *id, uint64_t heard_mark, uint64_t log_number, uint64_t log_acked) {
+  struct replica replica = {.kind = "tracker",
+                            .started_at_us = 1,
+                            .log_number = log_number,
+                            .log_acked = log_acked,
+                            .heard_mark = heard_mark};
   snprintf(replica.id, sizeof replica.id, "%s", id);
   return replica;
 }
 
-static void read_log(struct numbers *read, const char *id, uint64_t number) {
-  struct batch_header header = {{id, strlen(id)}, 1, number};
-  (void)numbers_take(read, &header);
-}
-
-struct fixture {
-  struct follow follow;
-  struct numbers read;
-};
-
 static int set_up(void **state) {
-  static struct fixture fixture;
-  fixture = (struct fixture){0};
-  follow_init(&fixture.follow, MARK, START_US);
-  *state = &fixture;
+  static struct follow follow;
+  follow_init(&follow, MARK, START_US);
+  *state = &follow;
   return 0;
 }
 
 static int tear_down(void **state) {
-  struct fixture *f = *state;
-  follow_fini(&f->follow);
-  numbers_fini(&f->read);
+  follow_fini(*state);
   return 0;
 }
 
-static enum follow_status check(const struct fixture *f, int64_t after_us) {
-  return follow_check(&f->follow, &f->read, START_US + after_us);
+static enum follow_status check(const struct follow *follow, int64_t after_us) {
+  return follow_check(follow, START_US + after_us);
 }
 
 static void test_without_trackers_it_ends_when_all_could_have_spoken(void **state) {
-  struct fixture *f = *state;
+  struct follow *f = *state;
   assert_int_equal(check(f, FOLLOW_HEAR_US), FOLLOW_ON);  // nobody has looked yet
-  follow_hear(&f->follow, NULL, 0);
+  follow_hear(f, NULL, 0);
   assert_int_equal(check(f, FOLLOW_HEAR_US - 1), FOLLOW_ON);
-  assert_int_equal(check(f, FOLLOW_HEAR_US), FOLLOW_DONE);
+  assert_int_equal(check(f, FOLLOW_HEAR_US), FOLLOW_STORED);
 }
 
-static void test_it_waits_for_the_batch_that_the_first_heartbeat_names(void **state) {
-  struct fixture *f = *state;
-  struct replica a = tracker("a", MARK + 1, 57);
-  follow_hear(&f->follow, &a, 1);
-  a = tracker("a", MARK + 5, 90);  // a later one asks for more than is needed
-  follow_hear(&f->follow, &a, 1);
-  read_log(&f->read, "a", 56);
+static void test_it_waits_until_what_the_first_heartbeat_names_is_stored(void **state) {
+  struct follow *f = *state;
+  struct replica a = tracker("a", MARK + 1, 57, 50);
+  follow_hear(f, &a, 1);
   assert_int_equal(check(f, FOLLOW_HEAR_US), FOLLOW_ON);
-  read_log(&f->read, "b", 57);
+  a = tracker("a", MARK + 5, 90, 56);  // a later one asks for more than is needed
+  follow_hear(f, &a, 1);
   assert_int_equal(check(f, FOLLOW_HEAR_US), FOLLOW_ON);
-  read_log(&f->read, "a", 57);
-  assert_int_equal(check(f, FOLLOW_HEAR_US), FOLLOW_DONE);
+  a = tracker("a", MARK + 9, 99, 57);
+  follow_hear(f, &a, 1);
+  assert_int_equal(check(f, FOLLOW_HEAR_US), FOLLOW_STORED);
+}
+
+static void test_one_heartbeat_is_enough_if_all_is_stored(void **state) {
+  struct follow *f = *state;
+  struct replica a = tracker("a", MARK + 1, 57, 57);
+  follow_hear(f, &a, 1);
+  assert_int_equal(check(f, FOLLOW_HEAR_US), FOLLOW_STORED);
+}
+
+static void test_every_tracker_counts(void **state) {
+  struct follow *f = *state;
+  struct replica both[] = {tracker("a", MARK + 1, 57, 57), tracker("b", MARK + 2, 9, 8)};
+  follow_hear(f, both, 2);
+  assert_int_equal(check(f, FOLLOW_HEAR_US), FOLLOW_ON);
 }
 
 static void test_a_heartbeat_from_before_says_nothing(void **state) {
-  struct fixture *f = *state;
-  struct replica a = tracker("a", MARK, 5);
-  read_log(&f->read, "a", 100);
-  follow_hear(&f->follow, &a, 1);
+  struct follow *f = *state;
+  struct replica a = tracker("a", MARK, 5, 5);
+  follow_hear(f, &a, 1);
   assert_int_equal(check(f, FOLLOW_HEAR_US), FOLLOW_ON);
-  a = tracker("a", MARK + 1, 100);
-  follow_hear(&f->follow, &a, 1);
-  assert_int_equal(check(f, FOLLOW_HEAR_US), FOLLOW_DONE);
+  a = tracker("a", MARK + 1, 100, 100);
+  follow_hear(f, &a, 1);
+  assert_int_equal(check(f, FOLLOW_HEAR_US), FOLLOW_STORED);
 }
 
 static void test_a_tracker_that_is_gone_is_not_waited_for(void **state) {
-  struct fixture *f = *state;
-  struct replica both[] = {tracker("a", MARK + 1, 57), tracker("b", MARK, 3)};
-  follow_hear(&f->follow, both, 2);
+  struct follow *f = *state;
+  struct replica both[] = {tracker("a", MARK + 1, 57, 0), tracker("b", MARK, 3, 3)};
+  follow_hear(f, both, 2);
   assert_int_equal(check(f, FOLLOW_HEAR_US), FOLLOW_ON);
-  follow_hear(&f->follow, both, 0);
-  assert_int_equal(check(f, FOLLOW_HEAR_US), FOLLOW_DONE);
+  follow_hear(f, both, 0);
+  assert_int_equal(check(f, FOLLOW_HEAR_US), FOLLOW_STORED);
 }
 
 static void test_a_tracker_that_stored_nothing_is_not_waited_for(void **state) {
-  struct fixture *f = *state;
-  struct replica a = tracker("a", MARK + 1, 0);
-  follow_hear(&f->follow, &a, 1);
-  assert_int_equal(check(f, FOLLOW_HEAR_US), FOLLOW_DONE);
+  struct follow *f = *state;
+  struct replica a = tracker("a", MARK + 1, 0, 0);
+  follow_hear(f, &a, 1);
+  assert_int_equal(check(f, FOLLOW_HEAR_US), FOLLOW_STORED);
 }
 
 static void test_gateways_are_not_trackers(void **state) {
-  struct fixture *f = *state;
-  struct replica g = tracker("g", MARK, 7);
+  struct follow *f = *state;
+  struct replica g = tracker("g", MARK, 7, 0);
   snprintf(g.kind, sizeof g.kind, "gateway");
-  follow_hear(&f->follow, &g, 1);
-  assert_int_equal(check(f, FOLLOW_HEAR_US), FOLLOW_DONE);
+  follow_hear(f, &g, 1);
+  assert_int_equal(check(f, FOLLOW_HEAR_US), FOLLOW_STORED);
 }
 
 static void test_it_is_bounded(void **state) {
-  struct fixture *f = *state;
-  struct replica a = tracker("a", MARK + 1, 57);
-  follow_hear(&f->follow, &a, 1);
+  struct follow *f = *state;
+  struct replica a = tracker("a", MARK + 1, 57, 0);
+  follow_hear(f, &a, 1);
   assert_int_equal(check(f, FOLLOW_BOUND_US - 1), FOLLOW_ON);
   assert_int_equal(check(f, FOLLOW_BOUND_US), FOLLOW_BOUNDED);
 }
@@ -116,7 +119,9 @@ static void test_it_is_bounded(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(test_without_trackers_it_ends_when_all_could_have_spoken),
-      TEST(test_it_waits_for_the_batch_that_the_first_heartbeat_names),
+      TEST(test_it_waits_until_what_the_first_heartbeat_names_is_stored),
+      TEST(test_one_heartbeat_is_enough_if_all_is_stored),
+      TEST(test_every_tracker_counts),
       TEST(test_a_heartbeat_from_before_says_nothing),
       TEST(test_a_tracker_that_is_gone_is_not_waited_for),
       TEST(test_a_tracker_that_stored_nothing_is_not_waited_for),
