@@ -111,6 +111,7 @@ static void leave(struct device *device, const char *reason) {
 static void end_device(struct device *device, const char *reason) {
   if (device->ended_us) return;
   device->ended_us = clock_mono_us();
+  session_end(&device->session);  // it speaks for nobody once it has left
   leave(device, reason);
   conn_end(&device->conn);
 }

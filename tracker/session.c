@@ -11,6 +11,10 @@ void session_init(struct session *session, struct session_host *host) {
   *session = (struct session){.host = host};
 }
 
+void session_end(struct session *session) {
+  session->over = true;
+}
+
 void session_fail(struct session *session, Muster__ErrorCode code, const char *text) {
   uint8_t out[MESSAGE_SEND_BYTES];
   if (session->over) return;
@@ -95,7 +99,8 @@ static uint64_t take_positions(struct session *session, struct wire_reader messa
   int64_t latest_us = now_us + (int64_t)host->limits.future_ms * 1000;
   struct position position;
   uint64_t batch = 0;
-  for (uint32_t index = 0; message_next_position(&message, &position); index++) {
+  // An answer may find the connection broken, which ends the session.
+  for (uint32_t index = 0; !session->over && message_next_position(&message, &position); index++) {
     enum position_fault fault = position_check(&position, host->oldest_us, latest_us);
     if (fault == POSITION_GOOD) {
       batch = host->position(session, &position, now_us);

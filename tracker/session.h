@@ -37,7 +37,7 @@ struct session_host {
 struct session {
   struct session_host *host;
   bool open;  // Hello was taken
-  bool over;  // an Error or GoAway was sent: nothing more is read
+  bool over;  // an Error or GoAway was sent, or the host ended the connection: nothing more is read
   int64_t session_us;
   int64_t unacked_since_us;  // receive time of the first report that is not acked; 0 if there is none
   uint64_t reports;
@@ -48,7 +48,7 @@ struct session {
 void session_init(struct session *session, struct session_host *host);
 
 // Takes whole frames from the front of bytes; returns how many bytes were used. now_us: wall time. Stops early when the
-// session is over.
+// session is over, which it also is once any callback has called session_end.
 size_t session_receive(struct session *session, const uint8_t *bytes, size_t len, int64_t now_us);
 
 // A log batch waited for is durable: acks.
@@ -56,6 +56,9 @@ void session_durable(struct session *session);
 
 // Called every second or so: acks what has waited too long.
 void session_tick(struct session *session, int64_t now_us);
+
+// Ends the session without a word, because its connection has ended. Also from within a callback.
+void session_end(struct session *session);
 
 // Ends the session with an Error, or a GoAway, to the device.
 void session_fail(struct session *session, Muster__ErrorCode code, const char *text);

@@ -22,6 +22,7 @@ static struct {
   uint64_t open_batch, durable;
   uint64_t waited_for;
   int waits, refused, failed;
+  size_t breaks_after;  // sent messages; the connection then ends. 0: never
   bool token_good;
 } host;
 
@@ -43,13 +44,13 @@ static void on_wait(struct session *session, uint64_t batch) {
   host.waits++;
 }
 static void on_send(struct session *session, const uint8_t *bytes, size_t len) {
-  (void)session;
   struct frame frame;
   assert_int_equal(frame_next(bytes, len, &frame), FRAME_OK);
   assert_int_equal(frame.total_len, len);
   assert_true(len <= MESSAGE_SEND_BYTES);
   host.sent[host.sent_count++] = muster__tracker_message__unpack(NULL, frame.body_len, frame.body);
   assert_non_null(host.sent[host.sent_count - 1]);
+  if (host.sent_count == host.breaks_after) session_end(session);
 }
 static void on_refused(struct session *session, enum position_fault fault) {
   (void)session, (void)fault;
@@ -192,6 +193,21 @@ static void welcomes_a_hello(void **state) {
   assert_int_equal(host.sent[0]->welcome->session, NOW);
   assert_int_equal(host.sent[0]->welcome->server_time_us, NOW);
   assert_int_equal(host.sent[0]->welcome->limits->future_ms, 60000);
+}
+
+// A device that does not read its answers: the host ends the session from within its callback.
+static void takes_nothing_more_once_an_answer_ended_the_session(void **state) {
+  (void)state;
+  struct session session;
+  struct bytes bytes = {.len = 0};
+  open_session(&session);
+  host.breaks_after = 1;
+  add_report(&bytes, 1, (int64_t[]){NOW, NOW + 3600000000, NOW + 1}, 3, false);  // the second is refused
+  add_good_report(&bytes, 2, false);
+  receive(&session, &bytes);
+  assert_int_equal(host.sent_count, 1);
+  assert_int_equal(host.taken_count, 1);
+  assert_int_equal(session.reports, 1);
 }
 
 static void takes_messages_cut_at_every_byte(void **state) {
@@ -379,6 +395,7 @@ static void takes_nothing_after_its_end(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(welcomes_a_hello),
+      TEST(takes_nothing_more_once_an_answer_ended_the_session),
       TEST(takes_messages_cut_at_every_byte),
       TEST(acks_only_what_is_durable),
       TEST(a_later_batch_is_waited_for_anew),
