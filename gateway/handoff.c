@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "server.h"
 
 #define HANDOFF_BASE 512
 #define FILES_MIN 1024
@@ -128,7 +129,7 @@ static const char *run_test(struct test *test, struct mg_context **context) {
   if (sem_timedwait(&test->closed, &until) < 0) return "CivetWeb does not let go of the connection";
   if (test->fd < HANDOFF_BASE) return "the socket was not found";
   if (!passes(test, "first")) return "the socket does not survive CivetWeb's closing";
-  mg_stop(*context);
+  server_end(*context, "127.0.0.1");
   *context = NULL;
   if (!passes(test, "second")) return "the socket does not survive CivetWeb's end";
   close(test->fd);
@@ -143,7 +144,7 @@ bool handoff_self_test(void) {
   sem_init(&test.closed, 0, 0);
   struct mg_context *context = mg_start(&callbacks, &test, options);
   const char *fault = run_test(&test, &context);
-  if (context) mg_stop(context);
+  if (context) server_end(context, "127.0.0.1");
   if (test.fd >= 0) close(test.fd);
   if (test.client >= 0) close(test.client);
   sem_destroy(&test.closed);

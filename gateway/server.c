@@ -1,12 +1,20 @@
 // The only file, with handoff.c, that knows CivetWeb.
 #include "server.h"
 
+#include <arpa/inet.h>
 #include <civetweb.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "api.h"
+#include "clock.h"
+#include "config.h"
 #include "log.h"
 #include "routes.h"
 
@@ -135,8 +143,38 @@ struct server *server_start(struct gateway *gateway) {
   return NULL;
 }
 
+static void *stop_context(void *context) {
+  mg_stop(context);
+  return NULL;
+}
+
+void server_end(struct mg_context *context, const char *address) {
+  struct mg_server_port port;
+  pthread_t thread;
+  struct sockaddr_in to = {.sin_family = AF_INET};
+  bool known = mg_get_server_ports(context, 1, &port) == 1 && inet_pton(AF_INET, address, &to.sin_addr) == 1;
+  if (!known || pthread_create(&thread, NULL, stop_context, context) != 0) {
+    mg_stop(context);
+    return;
+  }
+  to.sin_port = htons((uint16_t)port.port);
+  while (pthread_tryjoin_np(thread, NULL) == EBUSY) {
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0) {
+      (void)connect(fd, (const struct sockaddr *)&to, sizeof to);  // that it arrives is enough
+      clock_sleep_ms(5);
+      close(fd);
+    } else {
+      clock_sleep_ms(5);
+    }
+  }
+}
+
 void server_stop(struct server *server) {
+  char host[64] = "";
+  int port;
   if (!server) return;
-  mg_stop(server->context);
+  bool good = config_address(server->gateway->config.listen, host, sizeof host, &port);
+  server_end(server->context, good && strcmp(host, "0.0.0.0") != 0 ? host : "127.0.0.1");
   free(server);
 }
