@@ -123,26 +123,28 @@ def test_a_row_replaces_the_one_before_and_an_older_position_does_not(ghost, sta
 
 def test_a_position_sent_before_the_view_and_stored_after_it_is_shown(ghost, stack, url):
     """What promise 4 warns of: nobody heard it live, and the log has it only once the view is long ready."""
-    at_us = now_us()
-    ghost.live("team-late", 1, [ghost.update("van-7", at_us)])
-    ghost.heartbeat(log_number=5)
-    ghost.flush()
-    stop = threading.Event()
+    at_us, acked, stop = now_us(), [4], threading.Event()
+    done = 'muster_gateway_follows_total{result="done"}'
 
     def beat():
-        while not stop.wait(0.5):
-            ghost.heartbeat(log_number=5)
+        while not stop.wait(0.3):
+            ghost.heartbeat(log_number=5, log_acked=acked[0])
 
+    ghost.live("team-late", 1, [ghost.update("van-7", at_us)])
+    ghost.heartbeat(log_number=5, log_acked=4)
+    ghost.flush()
     beating = threading.Thread(target=beat)
     beating.start()
     try:
         with View(url, "team-late", token(stack, "team-late")) as view:
             assert view.next()[1]["rows"] == []
-            time.sleep(4)  # longer than it takes to hear every tracker: only the number can keep the follow going
+            time.sleep(4)  # longer than it takes to hear every tracker: only what is not acked can keep the follow going
+            before = metrics(url)[done]
             ghost.log(5, [ghost.update("van-7", at_us, team="team-late")])
             view.until("delta")
             assert view.rows["van-7"][1] == at_us
-            wait_for(lambda: metrics(url)['muster_gateway_follows_total{result="done"}'] >= 1)
+            acked[0] = 5
+            wait_for(lambda: metrics(url)[done] > before)
     finally:
         stop.set()
         beating.join()

@@ -152,11 +152,11 @@ class FakeTracker:
         batch = team_pb2.LogBatch(tracker=self.name, started_at_us=self.started_at_us, number=number, updates=updates)
         self.publish("muster.log.0", batch)
 
-    def heartbeat(self, log_number, live_lost=0):
+    def heartbeat(self, log_number, log_acked=0, live_lost=0):
         now_us = time.time_ns() // 1000
         self.publish(f"muster.replica.tracker.{self.name}", team_pb2.Replica(
             kind="tracker", id=self.name, started_at_us=self.started_at_us, at_us=now_us, log_number=log_number,
-            live_lost=live_lost))
+            log_acked=log_acked, live_lost=live_lost))
 
     def close(self):
         self.socket.close()
