@@ -62,6 +62,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer) 
     conn->heard_us = clock_mono_us();
     take(conn, (const uint8_t *)buffer->base, (size_t)count);
   } else if (count < 0) {
+    conn->peer_ended = true;
     break_off(conn, count == UV_EOF ? "closed" : uv_err_name((int)count));
   }
 }
@@ -123,7 +124,9 @@ void conn_resume(struct conn *conn) {
 
 static void on_shutdown(uv_shutdown_t *request, int status) {
   (void)status;
+  struct conn *conn = request->handle->data;
   free(request);
+  if (conn->peer_ended) conn_abort(conn);
 }
 
 void conn_end(struct conn *conn) {

@@ -25,6 +25,7 @@ struct conn {
   struct buffer partial;  // an unfinished message; empty, with no memory, most of the time
   int64_t heard_us;       // monotonic; when bytes last came
   bool ended, closing, paused;
+  bool peer_ended;  // it has closed its side: there is nothing left to read
 };
 
 // Accepts a connection waiting at the listener. Returns 0 or libuv's error, after which `closed` will still be called.
@@ -40,7 +41,7 @@ void conn_resume(struct conn *conn);
 
 // Ends the connection: what was sent still arrives, because our side is shut down first and what the peer still sends
 // is read and thrown away, for a moment; without that, unread bytes would turn the close into a reset that overtakes a
-// last message. conn_abort closes at once.
+// last message. A peer that has closed its side is not waited for. conn_abort closes at once.
 void conn_end(struct conn *conn);
 void conn_abort(struct conn *conn);
 
