@@ -19,6 +19,7 @@ struct device {
   struct session session;
   struct server *server;
   struct batch_waiter handle;  // its slot in the server, and which of the slot's users it is
+  int64_t hello_since_us;      // monotonic; since when Hello is waited for
   int64_t ended_us;            // monotonic; when the connection was ended, 0 before
   struct batch_team *team;     // NULL before Hello
   const char *worker;          // points into key

@@ -249,6 +249,7 @@ static void on_connection(uv_stream_t *listener, int status) {
   struct device *device = calloc(1, sizeof *device);
   if (!device) abort();
   device->server = server;
+  device->hello_since_us = clock_mono_us();
   take_slot(server, device);
   session_init(&device->session, &server->host);
   if (conn_accept(&device->conn, listener, &conn_events) == 0 && server->pressed) conn_pause(&device->conn);
@@ -261,9 +262,13 @@ static void sweep_device(struct server *server, struct device *device, int64_t m
     if (mono_us - device->ended_us > LINGER_US) conn_abort(&device->conn);
     return;
   }
-  if (device->conn.paused) return;  // it may have spoken long ago
-  int64_t limit_ms = device->session.open ? server->config.idle_timeout_ms : server->config.hello_timeout_ms;
-  if (mono_us - device->conn.heard_us > limit_ms * 1000) {
+  if (device->conn.paused) {  // it may have spoken long ago
+    device->hello_since_us = mono_us;
+    return;
+  }
+  bool open = device->session.open;
+  int64_t limit_ms = open ? server->config.idle_timeout_ms : server->config.hello_timeout_ms;
+  if (mono_us - (open ? device->conn.heard_us : device->hello_since_us) > limit_ms * 1000) {
     session_fail(&device->session, MUSTER__ERROR_CODE__ERROR_TIMEOUT, "nothing was heard for too long");
     end_device(device, "timeout");
     return;
