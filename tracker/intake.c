@@ -11,6 +11,7 @@
 
 #define HEARTBEAT_MS 2000
 #define RETRY_US 250000
+#define LOG_PRESSURE_EVERY_US 10000000  // a steady overload goes on and off many times a second
 
 struct intake {
   struct intake_config config;
@@ -23,7 +24,9 @@ struct intake {
   uv_timer_t heartbeat;
   struct publish_work work;  // with the publisher while `busy`
   bool busy, heartbeat_due, log_waits, pressed, storing_fails;
-  bool log_pending;  // some closed log batch may be without the publisher
+  bool log_pending;      // some closed log batch may be without the publisher
+  bool pressure_logged;  // the last time that reading stopped was: its end will be, too
+  int64_t log_pressure_at_us;
   uint64_t live_lost;
   uint64_t positions;
   struct metric *positions_total, *live_lost_total, *retries_total, *backlog, *pressures_total;
@@ -43,8 +46,13 @@ static void watch_backlog(struct intake *intake) {
   bool press = bytes > (intake->pressed ? intake->config.backlog_bytes / 2 : intake->config.backlog_bytes);
   if (press == intake->pressed) return;
   intake->pressed = press;
-  if (press) metric_add(intake->pressures_total, 1);
-  log_warn(press ? "backlog_full" : "backlog_drained", "bytes=%zu", bytes);
+  if (press) {
+    int64_t now_us = clock_mono_us();
+    metric_add(intake->pressures_total, 1);
+    intake->pressure_logged = now_us >= intake->log_pressure_at_us;
+    if (intake->pressure_logged) intake->log_pressure_at_us = now_us + LOG_PRESSURE_EVERY_US;
+  }
+  if (intake->pressure_logged) log_warn(press ? "backlog_full" : "backlog_drained", "bytes=%zu", bytes);
   intake->events.pressure(intake->events.context, press);
 }
 
@@ -61,6 +69,7 @@ uint64_t intake_append(struct intake *intake, struct batch_team *team, struct up
     intake->positions++;
     metric_add(intake->positions_total, 1);
   }
+  watch_backlog(intake);  // now, not once a round: in a round every device may bring megabytes
   if (!intake->log_waits) {
     intake->log_waits = true;
     uv_timer_start(&intake->log_timer, on_log_timer, intake->config.log_interval_ms, 0);

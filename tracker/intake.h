@@ -21,7 +21,8 @@ struct intake_config {
 struct intake_events {
   void *context;
   void (*durable)(void *context, struct batch_waiter waiter);  // a batch that it waited for is stored
-  void (*pressure)(void *context, bool on);                    // the backlog passed its limit, or is below half of it
+  // The backlog passed its limit, which is told from within intake_append, or is below half of it.
+  void (*pressure)(void *context, bool on);
   // Fills in what a heartbeat tells: connections, and whether the tracker is about to stop.
   void (*describe)(void *context, uint32_t *out_connections, bool *out_stopping, bool *out_recorder);
 };

@@ -36,9 +36,10 @@ struct server {
   uv_tcp_t listener;
   uv_timer_t sweep, drain;
   struct slot *slots;
-  uint32_t slot_count, first_free;  // first_free == slot_count: none
-  uint32_t devices;                 // slots in use
-  struct device *workers;           // by "team/worker"
+  uint32_t slot_count, first_free;
+  uint32_t devices;        // slots in use
+  uint32_t resume_at;      // slot that is read first after the backlog was full
+  struct device *workers;  // by "team/worker"
   int64_t last_session_us;
   bool pressed, stopping, said_goodbye;
   int64_t drain_until_us;
@@ -58,15 +59,14 @@ static struct device *device_of(struct session *session) {
 
 // ---- slots: name devices by number and generation, so that a late ack never reaches a later connection ----
 
-static uint32_t take_slot(struct server *server, struct device *device) {
+// There must be one.
+static void take_slot(struct server *server, struct device *device) {
   uint32_t index = server->first_free;
-  if (index == server->slot_count) return UINT32_MAX;
   server->first_free = server->slots[index].next_free;
   server->slots[index].device = device;
   device->handle = (struct batch_waiter){index, server->slots[index].generation};
   server->devices++;
   metric_set(server->connections, server->devices);
-  return index;
 }
 
 static void give_slot(struct server *server, const struct device *device) {
@@ -198,11 +198,8 @@ static size_t on_received(struct conn *conn, const uint8_t *bytes, size_t len) {
   uint64_t reports = device->session.reports;
   size_t used = session_receive(&device->session, bytes, len, clock_wall_us());
   metric_add(device->server->reports_total, (int64_t)(device->session.reports - reports));
-  if (device->session.over) {
-    end_device(device, "protocol_error");
-  } else if (device->server->pressed) {
-    conn_pause(conn);
-  }
+  if (device->server->pressed) device->server->resume_at = device->handle.slot + 1;
+  if (device->session.over) end_device(device, "protocol_error");
   return used;
 }
 
@@ -303,9 +300,16 @@ void server_durable(struct server *server, struct batch_waiter waiter) {
 
 void server_pressure(struct server *server, bool on) {
   server->pressed = on;
-  if (on) return;  // each connection stops after its next bytes
+  if (server->stopping) return;  // nothing is read any more
+  // Whoever filled the backlog comes last when reading goes on, so that one who floods does not keep the others out.
   for (uint32_t i = 0; i < server->slot_count; i++) {
-    if (server->slots[i].device) conn_resume(&server->slots[i].device->conn);
+    struct device *device = server->slots[(server->resume_at + i) % server->slot_count].device;
+    if (!device) continue;
+    if (on) {
+      conn_pause(&device->conn);
+    } else {
+      conn_resume(&device->conn);
+    }
   }
 }
 
