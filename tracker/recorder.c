@@ -23,7 +23,7 @@
 #define WAIT_MS 250            // for a message
 #define LOOK_EVERY_US 5000000  // is the stream still the one that it was?
 
-// A worker whose id is known.
+// A worker whose id is known, in the database that the connection leads to.
 struct known {
   int32_t id;
   UT_hash_handle hh;
@@ -324,6 +324,16 @@ static void wait_ms(struct recorder *r, unsigned ms) {
   for (unsigned waited = 0; waited < ms && !atomic_load(&r->stopping); waited += 50) clock_sleep_ms(50);
 }
 
+// Another connection may lead to a server that lost the newest workers in a crash, or to a restored database: ids are
+// good for one connection only.
+static void forget_workers(struct recorder *r) {
+  struct known *known, *next;
+  HASH_ITER(hh, r->known, known, next) {
+    HASH_DEL(r->known, known);
+    free(known);
+  }
+}
+
 static void set_leading(struct recorder *r, bool leads) {
   if (atomic_exchange(&r->leads, leads) == leads) return;
   metric_set(r->leading, leads);
@@ -351,6 +361,7 @@ static void run(void *argument) {
     r->store = store_open(r->config.database_url);
     if (r->store && store_migrate(r->store, r->config.schema)) serve(r);
     store_close(r->store);
+    forget_workers(r);
     set_leading(r, false);
     wait_ms(r, RETRY_MS);
   }
@@ -387,11 +398,6 @@ void recorder_stop(struct recorder *r) {
   if (!r) return;
   atomic_store(&r->stopping, true);
   uv_thread_join(&r->thread);
-  struct known *known, *next;
-  HASH_ITER(hh, r->known, known, next) {
-    HASH_DEL(r->known, known);
-    free(known);
-  }
   free(r->updates.items);
   free(r->workers.items);
   free(r->rows.items);
