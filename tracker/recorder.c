@@ -20,7 +20,8 @@
 #define PACE_US 20000      // with little to do, batches are written this far apart, because a transaction costs
 #define ELECT_EVERY_MS 500
 #define RETRY_MS 500
-#define WAIT_MS 250            // for a message
+#define WAIT_MS 250  // for a message
+#define PENDING_BYTES (64 * 1024 * 1024)
 #define LOOK_EVERY_US 5000000  // is the stream still the one that it was?
 
 // A worker whose id is known, in the database that the connection leads to.
@@ -278,7 +279,11 @@ static natsStatus subscribe(struct recorder *r) {
   options.Ordered = true;
   options.Config.DeliverPolicy = js_DeliverByStartSequence;
   options.Config.OptStartSeq = r->sequence + 1;
-  return js_SubscribeSync(&r->sub, r->js, SUBJECT_ALL_LOGS, NULL, &options, NULL);
+  natsStatus status = js_SubscribeSync(&r->sub, r->js, SUBJECT_ALL_LOGS, NULL, &options, NULL);
+  // The server's flow control bounds what waits here, by bytes (32 MiB); nats.c's own limit of 65,536 messages is less
+  // than that when batches are small, and would cut off whoever catches up.
+  if (status == NATS_OK) status = natsSubscription_SetPendingLimits(r->sub, -1, PENDING_BYTES);
+  return status;
 }
 
 // Connects to NATS and subscribes where Postgres says. False if Postgres failed; *out_status tells of NATS.
