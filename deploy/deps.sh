@@ -102,7 +102,9 @@ apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "$@" </
 for package in "$@"; do
   case $package in
     haproxy | nats-server | postgresql)
-      if command -v systemctl >/dev/null; then systemctl -q disable "$package.service" || true; fi ;;
+      # By hand where systemd is not installed: it may come later, and the packages have left the link for it.
+      rm -f "/etc/systemd/system/multi-user.target.wants/$package.service"
+      [ ! -e "/etc/init.d/$package" ] || update-rc.d "$package" disable || true ;;
   esac
 done
 ROOT
