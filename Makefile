@@ -136,6 +136,13 @@ check:
 	$(MAKE) --no-print-directory $(GENERATED)
 	@$(file >$(BUILD)/compiler-flags,$(CPPFLAGS) $(CFLAGS))
 	/usr/bin/python3 test/check.py --compiler-flags $(BUILD)/compiler-flags
+	$(MAKE) --no-print-directory all
+	/usr/bin/python3 docs/configuration.py $(BUILD)/bin --check
+
+# Pages that are written from what the programs say of themselves.
+.PHONY: docs
+docs: all
+	/usr/bin/python3 docs/configuration.py $(BUILD)/bin
 
 .PHONY: format
 format:
@@ -182,7 +189,8 @@ help:
 	@echo '              (TRACKERS=$(TRACKERS) GATEWAYS=$(GATEWAYS) DEVICE_PORT=$(DEVICE_PORT) HTTP_PORT=$(HTTP_PORT))'
 	@echo 'make status   shows what runs; make down stops it and keeps its data'
 	@echo 'make test     all tests: unit, page, system'
-	@echo 'make check    format, warnings of gcc and clang, headers, include fences'
+	@echo 'make check    format, warnings of gcc and clang, headers, include fences, docs that match the programs'
+	@echo 'make docs     writes docs/configuration.md from what --help says'
 	@echo 'make format   formats the C sources'
 	@echo 'make deps     installs what this machine lacks from Debian packages; up, demo, check and test do it themselves'
 	@echo 'make clean    stops everything and removes all that was built or stored'
