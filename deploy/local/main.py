@@ -28,13 +28,14 @@ def up(options):
     names = {process.name for process in stack.running(options.run)}
     if names:
         check_complete(options.run)
-        say(f"already up: {', '.join(sorted(names))} (`make down` stops it)")
-        return read_env(options.run), True
+        exports = read_env(options.run)
+        say(f"already up: {', '.join(sorted(names))} (`make down` stops it)\n  open     {map_url(exports)}")
+        return exports, True
     here = Stack(options.run, options.programs, options.trackers, options.gateways, options.device_port, options.http_port)
     here.up()
     say(f"up: {options.trackers} trackers and {options.gateways} gateways behind HAProxy\n"
         f"  devices  {here.device_address}\n"
-        f"  map      {map_url(here.exports)}\n"
+        f"  open     {map_url(here.exports)}\n"
         f"  settings {options.run}/env (`. .run/env` exports them), logs {options.run}/log")
     return here.exports, False
 
@@ -78,7 +79,7 @@ def status(options):
 
 def demo(options):
     exports, ran_before = up(options)
-    say(f"open {map_url(exports)}\nCtrl-C ends the demo")
+    say("Ctrl-C ends the demo")
     try:
         return simulate(options, exports)
     finally:
@@ -117,6 +118,10 @@ def clean(options):
     shutil.rmtree(options.run, ignore_errors=True)
 
 
+def folder(text):
+    return Path(text).resolve()  # what we start runs in another folder
+
+
 def interrupt(_number, _frame):
     raise KeyboardInterrupt
 
@@ -124,8 +129,8 @@ def interrupt(_number, _frame):
 def main():
     parser = argparse.ArgumentParser(description="Muster's local stack")
     parser.add_argument("command", choices=["up", "down", "status", "demo", "clean"])
-    parser.add_argument("--run", type=Path, default=ROOT / ".run", help="folder for data, logs and pid files")
-    parser.add_argument("--programs", type=Path, default=ROOT / "build/bin", help="folder of muster-tracker and the others")
+    parser.add_argument("--run", type=folder, default=ROOT / ".run", help="folder for data, logs and pid files")
+    parser.add_argument("--programs", type=folder, default=ROOT / "build/bin", help="where muster-tracker is")
     parser.add_argument("--trackers", type=int, default=2)
     parser.add_argument("--gateways", type=int, default=2)
     parser.add_argument("--device-port", type=int, default=DEVICE_PORT, help="0 picks a free one")
