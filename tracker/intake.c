@@ -206,6 +206,13 @@ static void on_live_cut(void *context) {
   metric_add(intake->live_lost_total, 1);
 }
 
+// Batches under way will never be told of: they are sent again, under their old ids.
+static void on_acks_lost(void *context) {
+  struct intake *intake = context;
+  for (struct log_batch *batch = batcher_first_log(intake->batcher); batch; batch = batch->next) batch->sent = false;
+  intake->log_pending = true;
+}
+
 // ---- life ----
 
 static void register_metrics(struct intake *intake, struct metrics *m) {
@@ -227,7 +234,7 @@ struct intake *intake_new(uv_loop_t *loop, const struct intake_config *config, c
   intake->events = *events;
   intake->batcher = batcher_new(config->publish.id, config->publish.started_at_us);
   register_metrics(intake, metrics);
-  struct publish_events to_us = {intake, on_done, on_stored, on_live_cut};
+  struct publish_events to_us = {intake, on_done, on_stored, on_live_cut, on_acks_lost};
   intake->publisher = publisher_start(loop, &config->publish, &to_us, metrics, out_fault);
   if (!intake->publisher) return NULL;  // the program ends
   uv_prepare_init(loop, &intake->prepare);

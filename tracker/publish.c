@@ -1,6 +1,7 @@
 // Publishing to NATS. Traps of nats.c 3.4.1 that shape this file: a publish may block while the socket is full, so it
 // happens on this thread only, with a write deadline; a PubAck may never come, so every stored message has a MaxWait;
-// what is published while disconnected must fail at once instead of being sent stale later.
+// what is published while disconnected must fail at once instead of being sent stale later; a connection that the
+// server has refused twice running is closed for good, so it is opened anew.
 #include "publish.h"
 
 #include <inttypes.h>
@@ -18,6 +19,7 @@
 #define ACK_WAIT_MS 3000
 #define LOOK_WAIT_MS 500
 #define LOOK_EVERY_US 1000000
+#define OPEN_EVERY_US 1000000
 #define SHARD 0
 
 // One of the two connections; what nats.c's callbacks are given.
@@ -35,6 +37,7 @@ struct publisher {
   jsCtx *js;
   atomic_bool stream_there;
   int64_t next_look_us;  // for the stream, monotonic; the thread's
+  int64_t next_open_us;  // of a closed connection, monotonic; the thread's
 
   uv_thread_t thread;
   uv_mutex_t lock;  // protects the three below
@@ -49,7 +52,7 @@ struct publisher {
 // What other threads tell the loop.
 struct note {
   struct letter letter;
-  enum { NOTE_DONE, NOTE_STORED, NOTE_CUT } kind;
+  enum { NOTE_DONE, NOTE_STORED, NOTE_CUT, NOTE_ACKS_LOST } kind;
   struct publish_work *work;
   uint64_t number;
   char fault[96];  // empty: none
@@ -81,6 +84,9 @@ static void deliver(void *context, struct letter *letter) {
       break;
     case NOTE_CUT:
       events->live_cut(events->context);
+      break;
+    case NOTE_ACKS_LOST:
+      events->acks_lost(events->context);
       break;
   }
   free(note);
@@ -165,50 +171,6 @@ static bool ensure_stream(struct publisher *publisher) {
   return status == NATS_OK;
 }
 
-static void carry_out(struct publisher *publisher, struct publish_work *work) {
-  char subject[SUBJECT_BYTES];
-  work->live_lost = 0;
-  for (struct live_batch *batch = work->live; batch; batch = batch->next) {
-    const char *team = batch_team_name(batch->team);
-    natsStatus status = natsConnection_Publish(publisher->live.nc, subject_team(subject, team, strlen(team)),
-                                               batch->bytes.data, (int)batch->bytes.len);
-    if (status != NATS_OK) {
-      work->live_lost++;
-      continue;
-    }
-    metric_add(publisher->live_batches, 1);
-    metric_add(publisher->live_bytes, (int64_t)batch->bytes.len);
-  }
-  if (work->replica.len) {
-    natsConnection_Publish(publisher->live.nc, subject_replica(subject, "tracker", publisher->config.id),
-                           work->replica.data, (int)work->replica.len);
-  }
-  bool there = ensure_stream(publisher);
-  for (size_t i = 0; i < work->log_count; i++) {
-    if (there) {
-      publish_log(publisher, work->logs[i]);
-    } else {
-      post_stored(publisher, work->logs[i]->number, "the stream is out of reach");
-    }
-  }
-  post(publisher, &(struct note){.kind = NOTE_DONE, .work = work});
-}
-
-static void run(void *argument) {
-  struct publisher *publisher = argument;
-  uv_mutex_lock(&publisher->lock);
-  for (;;) {
-    while (!publisher->work && !publisher->stopping) uv_cond_wait(&publisher->wake, &publisher->lock);
-    struct publish_work *work = publisher->work;
-    publisher->work = NULL;
-    if (!work) break;
-    uv_mutex_unlock(&publisher->lock);
-    carry_out(publisher, work);
-    uv_mutex_lock(&publisher->lock);
-  }
-  uv_mutex_unlock(&publisher->lock);
-}
-
 void publisher_submit(struct publisher *publisher, struct publish_work *work) {
   uv_mutex_lock(&publisher->lock);
   publisher->work = work;
@@ -217,9 +179,7 @@ void publisher_submit(struct publisher *publisher, struct publish_work *work) {
 }
 
 bool publisher_ready(const struct publisher *publisher) {
-  return natsConnection_Status(publisher->live.nc) == NATS_CONN_STATUS_CONNECTED &&
-         natsConnection_Status(publisher->log.nc) == NATS_CONN_STATUS_CONNECTED &&
-         atomic_load(&publisher->stream_there);
+  return metric_get(publisher->connected) == 2 && atomic_load(&publisher->stream_there);
 }
 
 static void on_disconnected(natsConnection *nc, void *closure) {
@@ -262,11 +222,13 @@ static natsStatus link_open(struct link *link, const char *name, bool send_asap)
   return status == NATS_NOT_YET_CONNECTED ? NATS_OK : status;
 }
 
-static natsStatus connect_both(struct publisher *publisher) {
-  publisher->live.publisher = publisher->log.publisher = publisher;
+static natsStatus open_live(struct publisher *publisher) {
   // Live messages wait for nats.c's flusher, 1 ms at most, and share its writes; stored ones are few and leave at once.
-  natsStatus status = link_open(&publisher->live, "live", false);
-  if (status == NATS_OK) status = link_open(&publisher->log, "log", true);
+  return link_open(&publisher->live, "live", false);
+}
+
+static natsStatus open_log(struct publisher *publisher) {
+  natsStatus status = link_open(&publisher->log, "log", true);
   if (status != NATS_OK) return status;
   jsOptions options;
   jsOptions_Init(&options);
@@ -275,6 +237,80 @@ static natsStatus connect_both(struct publisher *publisher) {
   options.PublishAsync.MaxPending = 1024;
   options.PublishAsync.StallWait = 100;
   return natsConnection_JetStream(&publisher->js, publisher->log.nc, &options);
+}
+
+static bool given_up(const struct link *link) {
+  if (natsConnection_Status(link->nc) != NATS_CONN_STATUS_CLOSED) return false;
+  log_warn("nats_given_up", "connection=%s", link->name);
+  return true;
+}
+
+static void link_close(struct link *link) {
+  natsConnection_Destroy(link->nc);
+  link->nc = NULL;
+}
+
+// Opens what nats.c has given up. Without a connection, publishing fails, and is tried again.
+static void revive(struct publisher *publisher) {
+  int64_t now_us = clock_mono_us();
+  if (now_us < publisher->next_open_us) return;
+  publisher->next_open_us = now_us + OPEN_EVERY_US;
+  if (given_up(&publisher->live)) {
+    link_close(&publisher->live);
+    (void)open_live(publisher);
+  }
+  if (given_up(&publisher->log)) {
+    jsCtx_Destroy(publisher->js);
+    publisher->js = NULL;
+    link_close(&publisher->log);
+    post(publisher, &(struct note){.kind = NOTE_ACKS_LOST});
+    (void)open_log(publisher);
+  }
+}
+
+static void carry_out(struct publisher *publisher, struct publish_work *work) {
+  char subject[SUBJECT_BYTES];
+  work->live_lost = 0;
+  revive(publisher);
+  for (struct live_batch *batch = work->live; batch; batch = batch->next) {
+    const char *team = batch_team_name(batch->team);
+    natsStatus status = natsConnection_Publish(publisher->live.nc, subject_team(subject, team, strlen(team)),
+                                               batch->bytes.data, (int)batch->bytes.len);
+    if (status != NATS_OK) {
+      work->live_lost++;
+      continue;
+    }
+    metric_add(publisher->live_batches, 1);
+    metric_add(publisher->live_bytes, (int64_t)batch->bytes.len);
+  }
+  if (work->replica.len) {
+    natsConnection_Publish(publisher->live.nc, subject_replica(subject, "tracker", publisher->config.id),
+                           work->replica.data, (int)work->replica.len);
+  }
+  bool there = ensure_stream(publisher);
+  for (size_t i = 0; i < work->log_count; i++) {
+    if (there) {
+      publish_log(publisher, work->logs[i]);
+    } else {
+      post_stored(publisher, work->logs[i]->number, "the stream is out of reach");
+    }
+  }
+  post(publisher, &(struct note){.kind = NOTE_DONE, .work = work});
+}
+
+static void run(void *argument) {
+  struct publisher *publisher = argument;
+  uv_mutex_lock(&publisher->lock);
+  for (;;) {
+    while (!publisher->work && !publisher->stopping) uv_cond_wait(&publisher->wake, &publisher->lock);
+    struct publish_work *work = publisher->work;
+    publisher->work = NULL;
+    if (!work) break;
+    uv_mutex_unlock(&publisher->lock);
+    carry_out(publisher, work);
+    uv_mutex_lock(&publisher->lock);
+  }
+  uv_mutex_unlock(&publisher->lock);
 }
 
 static void register_metrics(struct publisher *publisher, struct metrics *m) {
@@ -298,7 +334,9 @@ struct publisher *publisher_start(uv_loop_t *loop, const struct publish_config *
       uv_cond_init(&publisher->wake)) {
     abort();
   }
-  natsStatus status = connect_both(publisher);
+  publisher->live.publisher = publisher->log.publisher = publisher;
+  natsStatus status = open_live(publisher);
+  if (status == NATS_OK) status = open_log(publisher);
   if (status != NATS_OK || uv_thread_create(&publisher->thread, run, publisher)) {
     *out_fault = natsStatus_GetText(status);
     return NULL;  // the program ends; nothing is worth taking apart

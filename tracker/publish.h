@@ -37,6 +37,7 @@ struct publish_events {
   void (*done)(void *context, struct publish_work *work);                 // the work was carried out
   void (*log_stored)(void *context, uint64_t number, const char *fault);  // fault NULL: stored; else: try again
   void (*live_cut)(void *context);                                        // live messages may have been lost
+  void (*acks_lost)(void *context);  // what was sent to be stored before this will not be told of any more
 };
 
 // Starts the thread and connects in the background, for ever. NULL with a message in *out_fault if NATS' library
