@@ -139,11 +139,21 @@ static unsigned fitting_connections(long wanted, const char **out_fault) {
   return 0;
 }
 
+// The names' places are the levels' values; -1 if it is none.
+static int level_of(const char *name) {
+  static const char *const names[] = {"debug", "info", "warn", "error"};
+  for (int i = 0; i < 4; i++) {
+    if (strcmp(name, names[i]) == 0) return i;
+  }
+  return -1;
+}
+
 static int check_config(const struct tracker_config *config) {
   if (!ident_valid(config->id, strlen(config->id))) return fail("id", "must be [A-Za-z0-9_-]{1,64}");
   if (strlen(config->token_key) < TOKEN_KEY_MIN_BYTES) {
     return fail("token-key", "MUSTER_TOKEN_KEY (or …_FILE) must have 32 bytes or more");
   }
+  if (level_of(config->log_level) < 0) return fail("log-level", "must be debug, info, warn or error");
   if (!*config->database_url) return fail("database-url", "MUSTER_DATABASE_URL (or …_FILE) is not set");
   return 0;
 }
@@ -182,7 +192,7 @@ static int start_intake(struct tracker *tracker) {
   };
   struct intake_events events = {tracker, on_durable, on_pressure, on_describe};
   tracker->intake = intake_new(&tracker->loop, &intake, &events, tracker->metrics, &fault);
-  if (!tracker->intake) return fail(config->nats_url, fault);
+  if (!tracker->intake) return fail("nats-url", fault);  // not the URL: a password may be in it
   server_use_intake(tracker->server, tracker->intake);
   return 0;
 }
@@ -211,20 +221,12 @@ static void stop(struct tracker *tracker) {
   config_free(&config_table, &tracker->config);
 }
 
-static enum log_level level_of(const char *name) {
-  static const char *const names[] = {"debug", "info", "warn", "error"};
-  for (int i = 0; i < 4; i++) {
-    if (strcmp(name, names[i]) == 0) return (enum log_level)i;
-  }
-  return LOG_INFO;
-}
-
 int main(int argc, char **argv) {
   static struct tracker tracker;
   enum config_status status = config_load(&config_table, &tracker.config, argc, argv);
   if (status != CONFIG_OK) return status == CONFIG_DONE ? 0 : 2;
   if (check_config(&tracker.config)) return 2;
-  log_setup("muster-tracker", tracker.config.id, level_of(tracker.config.log_level));
+  log_setup("muster-tracker", tracker.config.id, (enum log_level)level_of(tracker.config.log_level));
   signal(SIGPIPE, SIG_IGN);
   srand((unsigned)clock_mono_us());
   uv_loop_init(&tracker.loop);

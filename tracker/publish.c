@@ -46,7 +46,6 @@ struct publisher {
   bool stopping;
 
   struct metric *live_batches, *live_bytes, *log_batches, *log_bytes, *connected;
-  struct metric_histogram *log_ack;
 };
 
 // What other threads tell the loop.
