@@ -20,6 +20,7 @@
 #define PACE_US 20000      // with little to do, batches are written this far apart, because a transaction costs
 #define ELECT_EVERY_MS 500
 #define RETRY_MS 500
+#define STOP_WAIT_MS 3000
 #define WAIT_MS 250  // for a message
 #define PENDING_BYTES (64 * 1024 * 1024)
 #define LOOK_EVERY_US 5000000  // is the stream still the one that it was?
@@ -40,6 +41,10 @@ struct recorder {
   struct recorder_config config;
   uv_thread_t thread;
   atomic_bool stopping, leads;
+
+  uv_mutex_t lock;  // protects changes of `store`, and `ended`
+  uv_cond_t end;
+  bool ended;  // the thread is about to
 
   struct store *store;
   natsConnection *nc;
@@ -360,16 +365,29 @@ static void serve(struct recorder *r) {
   }
 }
 
+// Returns the store before, which recorder_stop then no longer knows.
+static struct store *use_store(struct recorder *r, struct store *store) {
+  uv_mutex_lock(&r->lock);
+  struct store *before = r->store;
+  r->store = store;
+  uv_mutex_unlock(&r->lock);
+  return before;
+}
+
 static void run(void *argument) {
   struct recorder *r = argument;
   while (!atomic_load(&r->stopping)) {
-    r->store = store_open(r->config.database_url);
+    use_store(r, store_open(r->config.database_url));
     if (r->store && store_migrate(r->store, r->config.schema)) serve(r);
-    store_close(r->store);
+    store_close(use_store(r, NULL));
     forget_workers(r);
     set_leading(r, false);
     wait_ms(r, RETRY_MS);
   }
+  uv_mutex_lock(&r->lock);
+  r->ended = true;
+  uv_cond_signal(&r->end);
+  uv_mutex_unlock(&r->lock);
 }
 
 static void register_metrics(struct recorder *r, struct metrics *m) {
@@ -391,7 +409,7 @@ struct recorder *recorder_start(const struct recorder_config *config, struct met
   if (!r) abort();
   r->config = *config;
   register_metrics(r, metrics);
-  if (uv_thread_create(&r->thread, run, r)) abort();
+  if (uv_mutex_init(&r->lock) || uv_cond_init(&r->end) || uv_thread_create(&r->thread, run, r)) abort();
   return r;
 }
 
@@ -402,7 +420,14 @@ bool recorder_leads(const struct recorder *recorder) {
 void recorder_stop(struct recorder *r) {
   if (!r) return;
   atomic_store(&r->stopping, true);
+  // A Postgres that neither answers nor breaks off would be waited for without end.
+  uv_mutex_lock(&r->lock);
+  while (!r->ended && uv_cond_timedwait(&r->end, &r->lock, STOP_WAIT_MS * UINT64_C(1000000)) == 0) continue;
+  if (!r->ended && r->store) store_break(r->store);
+  uv_mutex_unlock(&r->lock);
   uv_thread_join(&r->thread);
+  uv_cond_destroy(&r->end);
+  uv_mutex_destroy(&r->lock);
   free(r->updates.items);
   free(r->workers.items);
   free(r->rows.items);

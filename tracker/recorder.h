@@ -19,5 +19,5 @@ struct recorder_config {
 // The strings and the schema must outlive the recorder.
 struct recorder *recorder_start(const struct recorder_config *config, struct metrics *metrics);
 bool recorder_leads(const struct recorder *recorder);  // any thread
-void recorder_stop(struct recorder *recorder);         // waits for the batch at hand; frees
+void recorder_stop(struct recorder *recorder);         // waits for the batch at hand, 3 s at most; frees
 #endif

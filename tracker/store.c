@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "log.h"
@@ -67,6 +68,10 @@ void store_close(struct store *store) {
   PQfinish(store->connection);
   for (size_t i = 0; i < STORE_COLUMNS; i++) pgarray_fini(&store->columns[i]);
   free(store);
+}
+
+void store_break(struct store *store) {
+  shutdown(PQsocket(store->connection), SHUT_RDWR);
 }
 
 static bool query_bool(struct store *store, const char *sql, bool *out, const char *what) {

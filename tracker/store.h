@@ -17,6 +17,8 @@ struct store;
 
 struct store *store_open(const char *database_url);  // NULL on failure
 void store_close(struct store *store);
+// Makes what another thread is waiting for fail now. The store is still to be closed by its own thread, later.
+void store_break(struct store *store);
 
 // Applies the embedded schema files that were not applied yet, under a lock of its own, each in its transaction.
 bool store_migrate(struct store *store, const struct embedded *schema) __attribute__((warn_unused_result));
