@@ -6,6 +6,9 @@ comma := ,
 BUILD := build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
 
 CC := gcc
+# V=1 shows the commands.
+Q := $(if $(V),,@)
+SAY = $(if $(V),@:,@printf '  %-6s %s\n')
 PKG := libuv libnats libcjson libjwt libpq libprotobuf-c
 CPPFLAGS += -D_GNU_SOURCE -DMUSTER_VERSION='"$(VERSION)"' -Icommon -I$(BUILD)/gen $(shell pkg-config --cflags $(PKG) 2>/dev/null)
 CFLAGS ?= -O2 -g
@@ -61,36 +64,44 @@ all: $(BINARIES)
 # ---- generated code ----
 $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h: proto/%.proto
 	@mkdir -p $(@D)
-	protoc-c --proto_path=proto --c_out=$(BUILD)/gen $<
+	$(SAY) PROTOC $<
+	$(Q)protoc-c --proto_path=proto --c_out=$(BUILD)/gen $<
 $(BUILD)/gen/%.o: CFLAGS += -Wno-conversion
 GENERATED := $(PROTO:%=$(BUILD)/gen/%.pb-c.h)
 
 $(BUILD)/gen/schema_files.c: common/embed.py $(SCHEMA:%=tracker/schema/%)
 	@mkdir -p $(@D)
-	/usr/bin/python3 common/embed.py $@ schema_files $(foreach f,$(SCHEMA),$(f)=tracker/schema/$(f))
+	$(SAY) EMBED $@
+	$(Q)/usr/bin/python3 common/embed.py $@ schema_files $(foreach f,$(SCHEMA),$(f)=tracker/schema/$(f))
 
 node_modules/.package-lock.json: package.json package-lock.json
-	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	$(SAY) NPM $<
+	$(Q)npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 $(BUILD)/gen/web/land.json: gateway/web/tools/land.mjs node_modules/.package-lock.json
 	@mkdir -p $(@D)
-	node $< $@
+	$(SAY) NODE $@
+	$(Q)node $< $@
 $(BUILD)/gen/web_assets.c: common/embed.py node_modules/.package-lock.json $(BUILD)/gen/web/land.json $(WEB:%=gateway/web/%)
 	@mkdir -p $(@D)
-	/usr/bin/python3 common/embed.py $@ web_assets $(WEB_ASSETS)
+	$(SAY) EMBED $@
+	$(Q)/usr/bin/python3 common/embed.py $@ web_assets $(WEB_ASSETS)
 
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
+	$(SAY) CC $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
 $(BUILD)/%.o: %.c | $(GENERATED)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
+	$(SAY) CC $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
 .SECONDARY:
 
 # ---- programs ----
 define program
 $(BUILD)/bin/muster-$(1): $(SRC_$(1):%=$(BUILD)/$(1)/%.o) $(EXTRA_$(1)) $(COMMON_OBJECTS)
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS) $$(LDFLAGS) $$^ $(LIBS_$(1)) $(LIBS_common) -o $$@
+	$$(SAY) LINK $$@
+	$$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) $$^ $(LIBS_$(1)) $(LIBS_common) -o $$@
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
@@ -99,7 +110,8 @@ $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 UNIT_OBJECTS := $(COMMON_OBJECTS) $(foreach p,$(PROGRAMS),$(patsubst %,$(BUILD)/$(p)/%.o,$(UNIT_$(p))))
 $(BUILD)/test/test_%: $(BUILD)/test/unit/test_%.o $(UNIT_OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) $^ -lcmocka $(LIBS_common) -o $@
+	$(SAY) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -lcmocka $(LIBS_common) -o $@
 
 .PHONY: unit
 unit: $(UNIT_TESTS:%=$(BUILD)/test/test_%)
@@ -115,7 +127,8 @@ test-suites: check-web
 BUILD_PY := $(PROTO:%=$(BUILD)/gen/py/%_pb2.py)
 $(BUILD)/gen/py/%_pb2.py: proto/%.proto
 	@mkdir -p $(@D)
-	protoc --proto_path=proto --python_out=$(@D) $<
+	$(SAY) PROTOC $@
+	$(Q)protoc --proto_path=proto --python_out=$(@D) $<
 
 # Tests that start the real programs. TESTS=test_replay.py (or pytest's own arguments) runs some of them.
 .PHONY: system
