@@ -8,12 +8,17 @@
 #define READ_BYTES 65536
 #define QUEUE_MAX_BYTES 65536  // unsent bytes at which a peer counts as not reading
 
-static uint8_t read_buffer[READ_BYTES];  // one loop per process
+// One loop per process.
+static uint8_t read_buffer[READ_BYTES];
+static const uv_handle_t *filled_by;  // whose last read filled the buffer; NULL once it has been held back for that
 
+// After a read that filled its buffer, libuv reads the same connection again, up to 32 times, before it looks at the
+// others. No buffer, and it goes on with them; it comes back in the next round.
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out) {
-  (void)handle;
   (void)suggested;
-  *out = uv_buf_init((char *)read_buffer, READ_BYTES);
+  bool again = handle == filled_by;
+  filled_by = NULL;
+  *out = uv_buf_init((char *)read_buffer, again ? 0 : READ_BYTES);
 }
 
 static void on_closed(uv_handle_t *handle) {
@@ -58,7 +63,9 @@ static void take(struct conn *conn, const uint8_t *bytes, size_t len) {
 
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer) {
   struct conn *conn = stream->data;
+  if (count == UV_ENOBUFS) return;  // held back by on_alloc
   if (count > 0) {
+    if (count == READ_BYTES) filled_by = (uv_handle_t *)stream;
     conn->heard_us = clock_mono_us();
     take(conn, (const uint8_t *)buffer->base, (size_t)count);
   } else if (count < 0) {
