@@ -130,11 +130,10 @@ $(BUILD)/gen/py/%_pb2.py: proto/%.proto
 	$(SAY) PROTOC $@
 	$(Q)protoc --proto_path=proto --python_out=$(@D) $<
 
-# Tests that start the real programs. TESTS=test_replay.py (or pytest's own arguments) runs some of them.
+# Tests that start the real programs. TESTS="test_stack.py -k demo" (what pytest takes) runs some of them.
 .PHONY: system
 system: all $(BUILD_PY)
-	MUSTER_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -m pytest -p no:cacheprovider -q $(TESTS:%=test/system/%) \
-	  $(if $(TESTS),,test/system)
+	cd test/system && MUSTER_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -m pytest -p no:cacheprovider -q $(TESTS)
 
 # All suites run even if one fails, one after the other.
 .PHONY: test test-suites
@@ -143,13 +142,13 @@ test:
 	$(MAKE) --no-print-directory --keep-going --jobs=1 test-suites
 test-suites: unit system
 
-.PHONY: check
+.PHONY: check check-all
 check:
 	deploy/deps.sh build test
-	$(MAKE) --no-print-directory $(GENERATED)
+	$(MAKE) --no-print-directory check-all
+check-all: all
 	@$(file >$(BUILD)/compiler-flags,$(CPPFLAGS) $(CFLAGS))
 	/usr/bin/python3 test/check.py --compiler-flags $(BUILD)/compiler-flags
-	$(MAKE) --no-print-directory all
 	/usr/bin/python3 docs/configuration.py $(BUILD)/bin --check
 
 # Pages that are written from what the programs say of themselves.

@@ -13,6 +13,7 @@ from stack import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
 HTTP_PORT, DEVICE_PORT = 8080, 7300
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def say(text):
@@ -83,7 +84,7 @@ def demo(options):
     try:
         return simulate(options, exports)
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in ENDING:
             signal.signal(number, signal.SIG_IGN)
         if ran_before:
             say("the stack ran before the demo and stays up; `make down` stops it")
@@ -103,7 +104,7 @@ def simulate(options, exports):
     try:
         code = simulator.popen.wait()
     except KeyboardInterrupt:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in ENDING:
             signal.signal(number, signal.SIG_IGN)
         say("")
         simulator.signal(signal.SIGINT)
@@ -141,7 +142,7 @@ def main():
     options = parser.parse_args()
     if options.trackers < 1 or options.gateways < 1:
         parser.error("at least one tracker and one gateway")
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in ENDING:  # SIGINT too: a shell's background job starts with it ignored, and Python leaves it so
         signal.signal(number, interrupt)
     commands = {"up": up, "down": down, "status": status, "demo": demo, "clean": clean}
     try:

@@ -16,7 +16,8 @@ MAIN = ROOT / "deploy" / "local" / "main.py"
 
 
 def command(run, name, *options):
-    return [sys.executable, str(MAIN), name, "--run", str(run), "--programs", str(PROGRAMS), *map(str, options)]
+    programs = os.path.relpath(PROGRAMS)  # as make names them
+    return [sys.executable, str(MAIN), name, "--run", str(run), "--programs", programs, *map(str, options)]
 
 
 def muster(run, name, *options):
@@ -112,7 +113,8 @@ def test_clean_leaves_nothing(run):
 def test_a_demo_runs_until_ctrl_c_and_stops_everything(run):
     port = free_port()
     demo = subprocess.Popen(command(run, "demo", "--workers", 20, "--teams", 2, "--device-port", 0, "--http-port", port),
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", start_new_session=True)
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", start_new_session=True,
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))  # as in a background job
     lines = []
     while not any(line.startswith("Ctrl-C") for line in lines):
         lines.append(demo.stdout.readline())
