@@ -70,11 +70,12 @@ def include_faults(name, header):
     base = Path(header).name
     if base in FENCES and not any(name.with_suffix("").match(allowed) for allowed in FENCES[base]):
         yield f"{base} is for {', '.join(FENCES[base])} only"
-    folder = name.parts[0]
-    if (ROOT / name).parent.joinpath(header).exists() or (ROOT / "common" / header).exists():
-        return
+    own = [name.parts[0], "common"]
+    places = [(ROOT / name).parent / header, ROOT / "common" / header]  # where the compiler looks, as it looks
+    found = next((place.resolve().relative_to(ROOT).parts[0] for place in places if place.exists()), None)
     for program in PROGRAMS:
-        if program != folder and ((ROOT / program / header).exists() or header.startswith(f"{program}/")):
+        hidden = not found and ((ROOT / program / header).exists() or program in Path(header).parts)
+        if program not in own and (found == program or hidden):
             yield f"{header} is {program}'s; programs include common/ and generated headers, never each other's"
 
 
