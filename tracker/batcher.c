@@ -11,6 +11,10 @@ struct batch_team {
   char name[IDENT_MAX_BYTES + 1];
   uint64_t number;             // of the newest live batch
   struct live_batch *pending;  // NULL if the team has no news
+  struct batch_team *next_recent;
+  int64_t taken_us;  // monotonic; when its last live batch was taken
+  uint32_t tails;    // sent since
+  bool recent;       // in the list of teams whose tails are not all sent
   UT_hash_handle hh;
 };
 
@@ -20,6 +24,7 @@ struct batcher {
   struct batch_team *teams;
   struct live_batch *live_first, **live_last;
   struct live_batch *live_spare;
+  struct batch_team *recent;
   struct log_batch *open;          // NULL if nothing is pending
   struct log_batch *closed_first;  // closed and not durable, by number
   struct log_batch **closed_last;
@@ -98,8 +103,8 @@ static void append_header(struct batcher *batcher, struct buffer *bytes, uint64_
   batch_append_header(bytes, &header);
 }
 
-static struct buffer *pending_live(struct batcher *batcher, struct batch_team *team) {
-  if (team->pending && team->pending->bytes.len < BATCHER_MAX_BYTES) return &team->pending->bytes;
+// Adds an empty batch to those pending.
+static struct live_batch *add_live(struct batcher *batcher, struct batch_team *team, uint64_t number) {
   struct live_batch *batch = batcher->live_spare;
   if (batch) {
     batcher->live_spare = batch->next;
@@ -109,11 +114,17 @@ static struct buffer *pending_live(struct batcher *batcher, struct batch_team *t
   batch->next = NULL;
   batch->team = team;
   batch->bytes.len = 0;
-  team->pending = batch;
   *batcher->live_last = batch;
   batcher->live_last = &batch->next;
-  append_header(batcher, &batch->bytes, ++team->number);
-  return &batch->bytes;
+  append_header(batcher, &batch->bytes, number);
+  return batch;
+}
+
+static struct buffer *pending_live(struct batcher *batcher, struct batch_team *team) {
+  if (!team->pending || team->pending->bytes.len >= BATCHER_MAX_BYTES) {
+    team->pending = add_live(batcher, team, ++team->number);
+  }
+  return &team->pending->bytes;
 }
 
 static struct buffer *open_log(struct batcher *batcher) {
@@ -145,12 +156,40 @@ void batcher_wait(struct batcher *batcher, uint64_t number, struct batch_waiter 
   batch->waiters[batch->waiter_count++] = waiter;
 }
 
-struct live_batch *batcher_take_live(struct batcher *batcher) {
+static void note_taken(struct batcher *batcher, struct batch_team *team, int64_t now_us) {
+  team->pending = NULL;
+  team->taken_us = now_us;
+  team->tails = 0;
+  if (team->recent) return;
+  team->recent = true;
+  team->next_recent = batcher->recent;
+  batcher->recent = team;
+}
+
+struct live_batch *batcher_take_live(struct batcher *batcher, int64_t now_us) {
   struct live_batch *list = batcher->live_first;
-  for (struct live_batch *batch = list; batch; batch = batch->next) batch->team->pending = NULL;
+  for (struct live_batch *batch = list; batch; batch = batch->next) {
+    if (batch->team->pending) note_taken(batcher, batch->team, now_us);  // else it is a tail
+  }
   batcher->live_first = NULL;
   batcher->live_last = &batcher->live_first;
   return list;
+}
+
+void batcher_add_tails(struct batcher *batcher, int64_t now_us) {
+  for (struct batch_team **link = &batcher->recent; *link;) {
+    struct batch_team *team = *link;
+    if (!team->pending && now_us - team->taken_us >= BATCHER_TAIL_US[team->tails]) {
+      add_live(batcher, team, team->number);
+      team->tails++;
+    }
+    if (team->tails == BATCHER_TAILS) {
+      team->recent = false;
+      *link = team->next_recent;
+    } else {
+      link = &team->next_recent;
+    }
+  }
 }
 
 void batcher_return_live(struct batcher *batcher, struct live_batch *list) {

@@ -56,8 +56,14 @@ void batcher_wait(struct batcher *batcher, uint64_t number, struct batch_waiter 
 // Batches are cut at this size, well below the megabyte that NATS takes.
 #define BATCHER_MAX_BYTES (256 * 1024)
 
-// Takes all pending live batches, as a list; NULL if there is none. batcher_return_live gives them back.
-struct live_batch *batcher_take_live(struct batcher *batcher);
+// Takes all pending live batches, as a list; NULL if there is none. batcher_return_live gives them back. now_us:
+// monotonic.
+struct live_batch *batcher_take_live(struct batcher *batcher, int64_t now_us);
+// Makes a tail pending for each team that fell silent: a batch without updates, under the number of the team's last
+// one, which shows whoever lost that one that there was one. Call it about twice a second.
+void batcher_add_tails(struct batcher *batcher, int64_t now_us);
+#define BATCHER_TAILS 2                                        // for each team that falls silent, one after …
+#define BATCHER_TAIL_US ((const int64_t[]){1000000, 5000000})  // … these times of silence
 void batcher_return_live(struct batcher *batcher, struct live_batch *list);
 
 // Closes the open log batch, if anything is in it. Closed batches stay the batcher's until they are durable.

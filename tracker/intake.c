@@ -9,7 +9,8 @@
 #include "team.pb-c.h"
 #include "version.h"
 
-#define HEARTBEAT_MS 2000
+#define TICK_MS 500
+#define HEARTBEAT_TICKS 4  // every 2 s
 #define RETRY_US 250000
 #define LOG_PRESSURE_EVERY_US 10000000  // a steady overload goes on and off many times a second
 
@@ -21,7 +22,8 @@ struct intake {
   uv_prepare_t prepare;
   uv_timer_t log_timer;    // runs while the open log batch waits for more
   uv_timer_t retry_timer;  // runs while batches wait to be published again
-  uv_timer_t heartbeat;
+  uv_timer_t tick;         // for tails and heartbeats
+  unsigned ticks;
   struct publish_work work;  // with the publisher while `busy`
   bool busy, heartbeat_due, log_waits, pressed, storing_fails;
   bool log_pending;      // some closed log batch may be without the publisher
@@ -138,7 +140,7 @@ static void take_logs(struct intake *intake) {
 static void hand_over(struct intake *intake) {
   if (intake->busy) return;
   struct publish_work *work = &intake->work;
-  work->live = batcher_take_live(intake->batcher);
+  work->live = batcher_take_live(intake->batcher, clock_mono_us());
   work->log_count = 0;
   work->replica.len = 0;
   if (intake->log_pending) take_logs(intake);
@@ -156,8 +158,10 @@ static void on_prepare(uv_prepare_t *prepare) {
   watch_backlog(intake);
 }
 
-static void on_heartbeat(uv_timer_t *timer) {
-  ((struct intake *)timer->data)->heartbeat_due = true;
+static void on_tick(uv_timer_t *timer) {
+  struct intake *intake = timer->data;
+  batcher_add_tails(intake->batcher, clock_mono_us());
+  if (intake->ticks++ % HEARTBEAT_TICKS == 0) intake->heartbeat_due = true;
 }
 
 // ---- what the publisher says ----
@@ -240,10 +244,10 @@ struct intake *intake_new(uv_loop_t *loop, const struct intake_config *config, c
   uv_prepare_init(loop, &intake->prepare);
   uv_timer_init(loop, &intake->log_timer);
   uv_timer_init(loop, &intake->retry_timer);
-  uv_timer_init(loop, &intake->heartbeat);
-  intake->prepare.data = intake->log_timer.data = intake->retry_timer.data = intake->heartbeat.data = intake;
+  uv_timer_init(loop, &intake->tick);
+  intake->prepare.data = intake->log_timer.data = intake->retry_timer.data = intake->tick.data = intake;
   uv_prepare_start(&intake->prepare, on_prepare);
-  uv_timer_start(&intake->heartbeat, on_heartbeat, 0, HEARTBEAT_MS);
+  uv_timer_start(&intake->tick, on_tick, 0, TICK_MS);
   return intake;
 }
 
@@ -266,7 +270,7 @@ void intake_stop(struct intake *intake) {
   uv_close((uv_handle_t *)&intake->prepare, NULL);
   uv_close((uv_handle_t *)&intake->log_timer, NULL);
   uv_close((uv_handle_t *)&intake->retry_timer, NULL);
-  uv_close((uv_handle_t *)&intake->heartbeat, NULL);
+  uv_close((uv_handle_t *)&intake->tick, NULL);
 }
 
 void intake_free(struct intake *intake) {

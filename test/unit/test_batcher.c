@@ -38,7 +38,7 @@ static void groups_live_by_team_and_log_by_time(void **state) {
   append(batcher, "a", "w1", 1);
   append(batcher, "b", "w2", 2);
   append(batcher, "a", "w3", 3);
-  struct live_batch *live = batcher_take_live(batcher);
+  struct live_batch *live = batcher_take_live(batcher, 0);
   struct batch_header header;
   assert_string_equal(batch_team_name(live->team), "a");
   assert_int_equal(count_updates(&live->bytes, &header), 2);
@@ -59,13 +59,60 @@ static void numbers_live_batches_per_team_without_gaps(void **state) {
   for (uint64_t number = 1; number <= 5; number++) {
     if (number % 2) append(batcher, "other", "w", 1);
     append(batcher, "a", "w", (int64_t)number);
-    struct live_batch *live = batcher_take_live(batcher);
+    struct live_batch *live = batcher_take_live(batcher, 0);
     struct live_batch *of_a = strcmp(batch_team_name(live->team), "a") == 0 ? live : live->next;
     count_updates(&of_a->bytes, &header);
     assert_int_equal(header.number, number);
     batcher_return_live(batcher, live);
   }
-  assert_null(batcher_take_live(batcher));
+  assert_null(batcher_take_live(batcher, 0));
+  batcher_free(batcher);
+}
+
+// The number of the one pending batch, which must be empty; 0 if none is pending.
+static uint64_t take_tail(struct batcher *batcher, int64_t now_us) {
+  batcher_add_tails(batcher, now_us);
+  struct live_batch *live = batcher_take_live(batcher, now_us);
+  if (!live) return 0;
+  struct batch_header header;
+  assert_int_equal(count_updates(&live->bytes, &header), 0);
+  assert_null(live->next);
+  batcher_return_live(batcher, live);
+  return header.number;
+}
+
+static void a_silent_team_gets_tails_under_its_last_number(void **state) {
+  (void)state;
+  struct batcher *batcher = batcher_new("t1", 99);
+  for (int i = 0; i < 3; i++) {
+    append(batcher, "a", "w", i);
+    batcher_return_live(batcher, batcher_take_live(batcher, 10));
+  }
+  assert_int_equal(take_tail(batcher, 10 + 999999), 0);
+  assert_int_equal(take_tail(batcher, 10 + 1000000), 3);
+  assert_int_equal(take_tail(batcher, 10 + 4999999), 0);
+  assert_int_equal(take_tail(batcher, 10 + 5000000), 3);
+  assert_int_equal(take_tail(batcher, 10 + 99000000), 0);
+  append(batcher, "a", "w", 9);  // a tail takes no number
+  struct live_batch *live = batcher_take_live(batcher, 100000000);
+  struct batch_header header;
+  assert_int_equal(count_updates(&live->bytes, &header), 1);
+  assert_int_equal(header.number, 4);
+  batcher_return_live(batcher, live);
+  assert_int_equal(take_tail(batcher, 101000000), 4);
+  batcher_free(batcher);
+}
+
+static void a_team_with_news_gets_no_tail(void **state) {
+  (void)state;
+  struct batcher *batcher = batcher_new("t1", 99);
+  for (int64_t now_us = 0; now_us < 20000000; now_us += 900000) {
+    append(batcher, "a", "w", now_us);
+    batcher_add_tails(batcher, now_us);
+    struct live_batch *live = batcher_take_live(batcher, now_us);
+    assert_null(live->next);
+    batcher_return_live(batcher, live);
+  }
   batcher_free(batcher);
 }
 
@@ -138,7 +185,7 @@ static void large_batches_are_cut(void **state) {
   struct batch_header header;
   size_t live_updates = 0, log_updates = 0;
   uint64_t number = 0;
-  struct live_batch *live = batcher_take_live(batcher);
+  struct live_batch *live = batcher_take_live(batcher, 0);
   for (struct live_batch *batch = live; batch; batch = batch->next) {
     assert_true(batch->bytes.len < BATCHER_MAX_BYTES + 1024);
     live_updates += count_updates(&batch->bytes, &header);
@@ -158,6 +205,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(groups_live_by_team_and_log_by_time),
       cmocka_unit_test(numbers_live_batches_per_team_without_gaps),
+      cmocka_unit_test(a_silent_team_gets_tails_under_its_last_number),
+      cmocka_unit_test(a_team_with_news_gets_no_tail),
       cmocka_unit_test(a_batch_is_done_only_after_all_before_it),
       cmocka_unit_test(a_lent_batch_stays_even_if_durable),
       cmocka_unit_test(an_open_batch_is_not_durable),
