@@ -36,6 +36,7 @@ struct device {
   uint64_t random;
   int64_t state_us, connect_at_us;
   int64_t sent_us, heard_us, pinged_us;     // the last time each was so, on this connection
+  int64_t session_us;                       // of the newest session, 0 before the first
   int64_t correction_us, last_taken_us;     // server's clock less ours; the latest stamp
   uint32_t reports, asked, acked;           // numbers of the last report sent, that asked for its ack, that was acked
   uint32_t message_bytes, idle_timeout_ms;  // the tracker's limits
@@ -143,7 +144,7 @@ size_t device_connected(struct device *device, int64_t now_us, const char *token
   device->leaving = device->healthy = false;
   device->reports = device->asked = device->acked = 0;
   device->in.len = 0;
-  return (size_t)(device_message_hello(to, token, token_len, device->options->agent) - to);
+  return (size_t)(device_message_hello(to, token, token_len, device->options->agent, device->session_us) - to);
 }
 
 void device_closed(struct device *device, int64_t now_us) {
@@ -207,6 +208,7 @@ size_t device_write(struct device *device, int64_t now_us, uint8_t *to, size_t c
 // ---- receiving ----
 
 static void welcome(struct device *device, const struct tracker_message *m, int64_t now_us) {
+  device->session_us = m->session_us;
   correct_clock(device, m->server_time_us, device->state_us, now_us);
   device->message_bytes = m->message_bytes && m->message_bytes < FRAME_MAX_BYTES ? m->message_bytes : FRAME_MAX_BYTES;
   device->idle_timeout_ms = m->idle_timeout_ms ? m->idle_timeout_ms : DEFAULT_IDLE_TIMEOUT_MS;

@@ -5,7 +5,7 @@
 
 // Fields of DeviceMessage, Hello and Report in proto/device.proto.
 enum { BODY_HELLO = 1, BODY_REPORT = 2, BODY_PING = 3 };
-enum { HELLO_TOKEN = 1, HELLO_PROTOCOL = 2, HELLO_AGENT = 3 };
+enum { HELLO_TOKEN = 1, HELLO_PROTOCOL = 2, HELLO_AGENT = 3, HELLO_LAST_SESSION = 4 };
 enum { REPORT_NUMBER = 1, REPORT_POSITIONS = 2, REPORT_ACK_NOW = 3 };
 
 // The prefix of a report is put in front of its body once the length is known: frame header, tag, length.
@@ -13,14 +13,17 @@ enum { REPORT_NUMBER = 1, REPORT_POSITIONS = 2, REPORT_ACK_NOW = 3 };
 
 _Static_assert(POSITION_WIRE_BYTES < 128, "a position's length takes one byte");
 
-uint8_t *device_message_hello(uint8_t *to, const char *token, size_t token_len, const char *agent) {
+uint8_t *device_message_hello(uint8_t *to, const char *token, size_t token_len, const char *agent,
+                              int64_t last_session) {
   size_t agent_len = strlen(agent);
-  size_t hello = 1 + wire_varint_bytes(token_len) + token_len + 2 + 1 + wire_varint_bytes(agent_len) + agent_len;
+  size_t hello = (last_session ? 9u : 0u) + 1 + wire_varint_bytes(token_len) + token_len + 2 + 1 +
+                 wire_varint_bytes(agent_len) + agent_len;
   to = frame_put_header(to, 1 + wire_varint_bytes(hello) + hello);
   to = wire_put_varint(wire_put_tag(to, BODY_HELLO, WIRE_BYTES), hello);
   to = wire_put_bytes(to, HELLO_TOKEN, token, token_len);
   to = wire_put_uint(to, HELLO_PROTOCOL, DEVICE_PROTOCOL);
-  return wire_put_bytes(to, HELLO_AGENT, agent, agent_len);
+  to = wire_put_bytes(to, HELLO_AGENT, agent, agent_len);
+  return last_session ? wire_put_fixed64(to, HELLO_LAST_SESSION, (uint64_t)last_session) : to;
 }
 
 uint8_t *device_message_ping(uint8_t *to) {

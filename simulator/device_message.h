@@ -14,12 +14,14 @@
 #define DEVICE_PROTOCOL 1
 
 // Room for a Hello beside its token and agent, for a Ping, and for a report beside its positions.
-#define DEVICE_MESSAGE_BYTES 32
+#define DEVICE_MESSAGE_BYTES 48
 // Room for each position of a report: its body, tag and length.
 #define DEVICE_MESSAGE_POSITION_BYTES (POSITION_WIRE_BYTES + 2)
 
 // Write one framed message and return the next free place.
-uint8_t *device_message_hello(uint8_t *to, const char *token, size_t token_len, const char *agent);
+// last_session: of the Welcome before, 0 if there was none.
+uint8_t *device_message_hello(uint8_t *to, const char *token, size_t token_len, const char *agent,
+                              int64_t last_session);
 uint8_t *device_message_ping(uint8_t *to);
 
 // Writes a report piece by piece: begin, then add each position, then end, which returns the next free place.

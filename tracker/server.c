@@ -40,7 +40,6 @@ struct server {
   uint32_t devices;        // slots in use
   uint32_t resume_at;      // slot that is read first after the backlog was full
   struct device *workers;  // by "team/worker"
-  int64_t last_session_us;
   bool pressed, stopping, said_goodbye;
   int64_t drain_until_us;
   void (*stopped)(void *context);
@@ -145,9 +144,8 @@ static bool on_open(struct session *session, const char *text, size_t len, const
   snprintf(key, sizeof key, "%s/%s", token.teams[0], token.subject);
   struct device *old;
   HASH_FIND_STR(server->workers, key, old);
+  if (old && session->session_us <= old->session.session_us) session->session_us = old->session.session_us + 1;
   if (old) replace(old);
-  if (session->session_us <= server->last_session_us) session->session_us = server->last_session_us + 1;
-  server->last_session_us = session->session_us;
   device->team = intake_team(server->intake, token.teams[0]);
   device->key = strdup(key);
   if (!device->key) abort();

@@ -6,6 +6,7 @@
 #include "frame.h"
 
 #define PROTOCOL_VERSION 1
+#define CLOCKS_APART_US INT64_C(86400000000)  // the most that trackers' clocks may differ by: a day
 
 void session_init(struct session *session, struct session_host *host) {
   *session = (struct session){.host = host};
@@ -51,6 +52,12 @@ void session_tick(struct session *session, int64_t now_us) {
   if (now_us - session->unacked_since_us >= session->host->ack_delay_us) ack_durable(session, now_us);
 }
 
+// A session's identity is its start, but never at or before the start of the device's session before: that one may have
+// been on a tracker whose clock was ahead. A claim that is far ahead is no tracker's clock and is passed over.
+static int64_t session_start(int64_t now_us, int64_t last_session_us) {
+  return last_session_us >= now_us && last_session_us - now_us < CLOCKS_APART_US ? last_session_us + 1 : now_us;
+}
+
 static void receive_hello(struct session *session, struct wire_reader message, int64_t now_us) {
   if (session->open) {
     session_fail(session, MUSTER__ERROR_CODE__ERROR_HELLO_REPEATED, "this connection has said Hello before");
@@ -68,7 +75,7 @@ static void receive_hello(struct session *session, struct wire_reader message, i
   } else if (!hello->token) {
     session_fail(session, code, text);
   } else {
-    session->session_us = now_us;
+    session->session_us = session_start(now_us, hello->last_session);
     if (session->host->open(session, hello->token, strlen(hello->token), hello->agent ? hello->agent : "", &code,
                             &text)) {
       uint8_t out[MESSAGE_SEND_BYTES];

@@ -36,9 +36,9 @@ struct session_host {
 // Embedded in the host's connection.
 struct session {
   struct session_host *host;
-  bool open;  // Hello was taken
-  bool over;  // an Error or GoAway was sent, or the host ended the connection: nothing more is read
-  int64_t session_us;
+  bool open;                 // Hello was taken
+  bool over;                 // an Error or GoAway was sent, or the host ended the connection: nothing more is read
+  int64_t session_us;        // its start and identity: greater than that of the worker's sessions before
   int64_t unacked_since_us;  // receive time of the first report that is not acked; 0 if there is none
   uint64_t reports;
   uint64_t waiting_for;  // the newest log batch that `wait` was called for

@@ -33,13 +33,16 @@ static void writes_a_hello(void **state) {
   memset(token, 'x', sizeof token);
   static const size_t lengths[] = {0, 1, 100, 127, 128, 1000};
   for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
-    uint8_t *end = device_message_hello(bytes, token, lengths[i], "agent/1");
+    int64_t last_session = i % 2 ? 1700000000000000 : 0;
+    uint8_t *end = device_message_hello(bytes, token, lengths[i], "agent/1", last_session);
     assert_true((size_t)(end - bytes) <= lengths[i] + 7 + DEVICE_MESSAGE_BYTES);
     Muster__DeviceMessage *message = unpack(bytes, end);
     assert_int_equal(message->body_case, MUSTER__DEVICE_MESSAGE__BODY_HELLO);
     assert_int_equal(strlen(message->hello->token), lengths[i]);
     assert_int_equal(message->hello->protocol, 1);
     assert_string_equal(message->hello->agent, "agent/1");
+    assert_int_equal(message->hello->has_last_session, last_session != 0);
+    assert_int_equal(message->hello->last_session, last_session);
     muster__device_message__free_unpacked(message, NULL);
   }
 }

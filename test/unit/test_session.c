@@ -210,6 +210,32 @@ static void takes_nothing_more_once_an_answer_ended_the_session(void **state) {
   assert_int_equal(session.reports, 1);
 }
 
+static int64_t session_of_hello_after(int64_t last_session) {
+  struct session session;
+  struct bytes bytes = {.len = 0};
+  Muster__Hello hello = MUSTER__HELLO__INIT;
+  hello.token = "token";
+  hello.has_protocol = hello.has_last_session = true;
+  hello.protocol = 1;
+  hello.last_session = last_session;
+  Muster__DeviceMessage message = MUSTER__DEVICE_MESSAGE__INIT;
+  message.body_case = MUSTER__DEVICE_MESSAGE__BODY_HELLO;
+  message.hello = &hello;
+  add_message(&bytes, &message);
+  session_init(&session, &session_host);
+  receive(&session, &bytes);
+  return session.session_us;
+}
+
+static void a_session_is_later_than_the_one_before_whatever_the_clocks_say(void **state) {
+  (void)state;
+  assert_int_equal(session_of_hello_after(NOW - 5), NOW);
+  assert_int_equal(session_of_hello_after(NOW), NOW + 1);
+  assert_int_equal(session_of_hello_after(NOW + 3600000000), NOW + 3600000001);
+  assert_int_equal(session_of_hello_after(INT64_MAX), NOW);  // no tracker's clock says that
+  assert_int_equal(session_of_hello_after(INT64_MIN), NOW);
+}
+
 static void takes_messages_cut_at_every_byte(void **state) {
   (void)state;
   struct bytes all = {.len = 0};
@@ -396,6 +422,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(welcomes_a_hello),
       TEST(takes_nothing_more_once_an_answer_ended_the_session),
+      TEST(a_session_is_later_than_the_one_before_whatever_the_clocks_say),
       TEST(takes_messages_cut_at_every_byte),
       TEST(acks_only_what_is_durable),
       TEST(a_later_batch_is_waited_for_anew),
