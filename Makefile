@@ -9,6 +9,7 @@ CC := gcc
 # V=1 shows the commands.
 Q := $(if $(V),,@)
 SAY = $(if $(V),@:,@printf '  %-6s %s\n')
+export PYTHONDONTWRITEBYTECODE := 1
 PKG := libuv libnats libcjson libjwt libpq libprotobuf-c
 CPPFLAGS += -D_GNU_SOURCE -DMUSTER_VERSION='"$(VERSION)"' -Icommon -I$(BUILD)/gen $(shell pkg-config --cflags $(PKG) 2>/dev/null)
 CFLAGS ?= -O2 -g
