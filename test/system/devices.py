@@ -46,9 +46,13 @@ def position(taken_at_us=None, latitude_e7=473768812, longitude_e7=85417231, **m
 
 
 class Device:
-    def __init__(self, address):
+    def __init__(self, address, receive_buffer=None):
         host, port = address.rsplit(":", 1)
-        self.socket = socket.create_connection((host, int(port)), timeout=15)
+        self.socket = socket.socket()
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(15)
+        self.socket.connect((host, int(port)))
         self.bytes = b""
         self.reports = 0
 
