@@ -50,7 +50,7 @@ bool channel_merge_batch(struct channel *channel, const void *bytes, size_t len,
   *out_changed = 0;
   *out_gap = false;
   if (!batch_open(bytes, len, &reader, &header)) return false;
-  *out_gap = numbers_take(&channel->numbers, &header) == NUMBERS_GAP;
+  *out_gap = numbers_take(&channel->numbers, &header, wire_left(&reader.rest) == 0) == NUMBERS_GAP;
   while ((status = batch_next(&reader, &update)) == BATCH_UPDATE) {
     if (team_merge_update(channel->source.team, &update, header.tracker)) ++*out_changed;
   }

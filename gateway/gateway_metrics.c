@@ -40,6 +40,7 @@ static void register_feed(struct gateway_metrics *m, struct metrics *r) {
                                               "Teams joined from the log alone, because Postgres was out of reach.");
   m->join_time = metrics_histogram(r, "muster_gateway_join_seconds", "From the wish for a team to its being ready.");
   m->log_batches = metrics_counter(r, "muster_gateway_log_batches_total", "", "Log batches read while joining.");
+  m->follows = metrics_gauge(r, "muster_gateway_follows", "", "Rounds of joining whose log is still followed.");
   static const char follows[] = "muster_gateway_follows_total",
                     help[] = "Ends of following the log after joining, by result.";
   m->follow_done = metrics_counter(r, follows, "result=\"done\"", help);

@@ -25,7 +25,7 @@ struct gateway_metrics {
   struct metric *live_batches, *live_bad, *live_changes;
   struct metric *heals[HEAL_REASONS];
   struct metric *joins, *join_retries, *joins_without_snapshot, *log_batches;
-  struct metric *follow_done, *follow_bounded, *follow_dropped;
+  struct metric *follows, *follow_done, *follow_bounded, *follow_dropped;
   struct metric_histogram *join_time;
   struct metric *http[6];  // by the first digit of the status
   struct metric *nats_connected, *postgres_connected;

@@ -279,6 +279,7 @@ static bool join_group(struct join *join, struct group *group) {
 
 static void run_round(struct join *join) {
   struct group *group = group_of_waiting(join);
+  metric_add(join->options.metrics->follows, 1);  // before the views are ready; count_follows makes it right
   if (join_group(join, group)) {
     free_wishes(join->waiting);
     join->waiting = NULL;
@@ -378,6 +379,12 @@ static void ping_database(struct join *join) {
   }
 }
 
+static void count_follows(struct join *join) {
+  int64_t count = 0;
+  for (const struct group *group = join->groups; group; group = group->next) count++;
+  metric_set(join->options.metrics->follows, count);
+}
+
 // How long the thread may sleep: not at all while there is a tail to read.
 static int64_t idle_us(const struct join *join) {
   int64_t until_us = join->ping_us, now_us = clock_mono_us();
@@ -393,6 +400,7 @@ static void *run(void *context) {
     take_wishes(join, idle_us(join));
     if (join->waiting && clock_mono_us() >= join->retry_us) run_round(join);
     if (join->groups) follow_log(join);
+    count_follows(join);
     if (clock_mono_us() >= join->ping_us) ping_database(join);
   }
   return NULL;

@@ -30,7 +30,8 @@ static struct numbers_entry *make_room(struct numbers *numbers) {
   return oldest;
 }
 
-enum numbers_status numbers_take(struct numbers *numbers, const struct batch_header *header) {
+enum numbers_status numbers_take(struct numbers *numbers, const struct batch_header *header, bool repeats) {
+  if (header->number == 0) return NUMBERS_NEXT;  // words of no process: the recorder's, about trackers that died
   struct numbers_entry *e = find(numbers, header->tracker);
   enum numbers_status status = NUMBERS_NEXT;
   if (!e) {
@@ -39,12 +40,10 @@ enum numbers_status numbers_take(struct numbers *numbers, const struct batch_hea
     memcpy(e->tracker, header->tracker.data, header->tracker.len);
   } else if (header->started_at_us < e->started_at_us) {
     return NUMBERS_AGAIN;  // a late word of a process that was replaced
-  } else if (header->started_at_us > e->started_at_us) {
-    status = header->number == 1 ? NUMBERS_NEXT : NUMBERS_GAP;
-  } else if (header->number <= e->number) {
-    return NUMBERS_AGAIN;
-  } else if (header->number != e->number + 1) {
-    status = NUMBERS_GAP;
+  } else {
+    uint64_t heard = header->started_at_us == e->started_at_us ? e->number : 0;
+    if (header->number <= heard) return NUMBERS_AGAIN;
+    if (repeats || header->number != heard + 1) status = NUMBERS_GAP;
   }
   e->started_at_us = header->started_at_us;
   e->number = header->number;

@@ -1,5 +1,6 @@
 // The newest live batch of one team heard from each tracker process. A number that is not the next one shows a lost
-// batch. Pure; one thread at a time.
+// batch. The last one before a team falls silent has no next: so a tracker repeats its number, in a batch without
+// updates, a moment later. Pure; one thread at a time.
 #ifndef MUSTER_NUMBERS_H
 #define MUSTER_NUMBERS_H
 
@@ -26,13 +27,14 @@ struct numbers {
 };
 
 enum numbers_status {
-  NUMBERS_NEXT,   // in order, or the first of a tracker not heard before
+  NUMBERS_NEXT,   // in order, or the first of a tracker not heard before, or not numbered (0)
   NUMBERS_AGAIN,  // not newer than what was heard
   NUMBERS_GAP,    // at least one is missing
 };
 
 void numbers_fini(struct numbers *numbers);  // of a struct that began as {0}
 
-enum numbers_status numbers_take(struct numbers *numbers, const struct batch_header *header);
+// repeats: the batch has no updates and tells the number of the last one that had any.
+enum numbers_status numbers_take(struct numbers *numbers, const struct batch_header *header, bool repeats);
 
 #endif

@@ -9,7 +9,7 @@ import time
 import psycopg
 import pytest
 
-from views import PROGRAMS, FakeTracker, Stack, View, error_code, fetch, metrics, wait_for
+from views import PROGRAMS, FakeTracker, Stack, View, error_code, fetch, metrics, team_pb2, wait_for
 
 STALL_MS = 1500
 LINGER_MS = 1000
@@ -51,6 +51,11 @@ def now_us():
 
 def token(stack, *teams):
     return stack.mint("--teams", ",".join(teams), "--subject", "anna")
+
+
+def await_follows(url):
+    """Waits until no view follows the log any more: by then all joins so far have ended."""
+    wait_for(lambda: metrics(url)["muster_gateway_follows"] == 0, 15)
 
 
 def simulate(stack, *arguments):
@@ -161,6 +166,30 @@ def test_a_missing_batch_number_is_healed_from_the_log(ghost, stack, url):
         while len(view.rows) < 3:
             view.until("delta")
         assert metrics(url)['muster_gateway_heals_total{reason="gap"}'] == before + 1
+
+
+def test_the_last_batch_before_a_silence_is_healed_too(ghost, stack, url):
+    """No next number shows that it was lost: the tracker repeats the number a moment later, without updates."""
+    at_us, team, gap = now_us(), "team-silent", 'muster_gateway_heals_total{reason="gap"}'
+    with View(url, team, token(stack, team), "?interval_ms=0") as view:
+        view.next()
+        ghost.live(team, 1, [ghost.update("van-1", at_us)])
+        view.until("delta")
+        await_follows(url)  # what is stored from here on, only a heal can bring
+        before = metrics(url)[gap]
+        ghost.log(1, [ghost.update("van-1", at_us + 1, team=team)])  # live, number 2 was lost
+        ghost.live(team, 2, [])
+        while view.rows["van-1"][1] == at_us:
+            view.until("delta")
+        assert metrics(url)[gap] == before + 1
+        ghost.live(team, 2, [])
+        unnumbered = team_pb2.TeamBatch(tracker=ghost.name, started_at_us=0, number=0,
+                                        updates=[ghost.update("van-1", at_us + 2)])
+        ghost.publish(f"muster.pos.{team}", unnumbered)
+        view.until("delta")
+        ghost.live(team, 3, [ghost.update("van-1", at_us + 3)])
+        view.until("delta")
+        assert metrics(url)[gap] == before + 1
 
 
 def test_a_tracker_that_says_it_lost_live_batches_is_healed_too(ghost, stack, url):

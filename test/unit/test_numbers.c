@@ -14,7 +14,13 @@ static struct batch_header header(const char *tracker, int64_t started_at_us, ui
 
 static enum numbers_status take(struct numbers *numbers, const char *tracker, int64_t started_at_us, uint64_t number) {
   struct batch_header h = header(tracker, started_at_us, number);
-  return numbers_take(numbers, &h);
+  return numbers_take(numbers, &h, false);
+}
+
+static enum numbers_status repeat(struct numbers *numbers, const char *tracker, int64_t started_at_us,
+                                  uint64_t number) {
+  struct batch_header h = header(tracker, started_at_us, number);
+  return numbers_take(numbers, &h, true);
 }
 
 static void test_a_missing_number_is_a_gap_once(void **state) {
@@ -51,6 +57,32 @@ static void test_a_new_process_begins_with_one(void **state) {
   numbers_fini(&numbers);
 }
 
+static void test_a_repeated_number_shows_that_the_last_batch_was_lost(void **state) {
+  (void)state;
+  struct numbers numbers = {0};
+  assert_int_equal(take(&numbers, "a", 100, 7), NUMBERS_NEXT);
+  assert_int_equal(repeat(&numbers, "a", 100, 7), NUMBERS_AGAIN);
+  assert_int_equal(repeat(&numbers, "a", 100, 8), NUMBERS_GAP);  // the next, but what it had was never heard
+  assert_int_equal(repeat(&numbers, "a", 100, 8), NUMBERS_AGAIN);
+  assert_int_equal(take(&numbers, "a", 100, 9), NUMBERS_NEXT);
+  assert_int_equal(repeat(&numbers, "a", 200, 1), NUMBERS_GAP);  // all that a new process has sent
+  assert_int_equal(repeat(&numbers, "a", 100, 12), NUMBERS_AGAIN);
+  assert_int_equal(repeat(&numbers, "b", 100, 5), NUMBERS_NEXT);  // not heard before: from here on it counts
+  assert_int_equal(take(&numbers, "b", 100, 6), NUMBERS_NEXT);
+  numbers_fini(&numbers);
+}
+
+static void test_zero_is_no_number(void **state) {
+  (void)state;
+  struct numbers numbers = {0};
+  assert_int_equal(take(&numbers, "a", 0, 0), NUMBERS_NEXT);
+  assert_int_equal(numbers.count, 0);
+  assert_int_equal(take(&numbers, "a", 100, 7), NUMBERS_NEXT);
+  assert_int_equal(take(&numbers, "a", 0, 0), NUMBERS_NEXT);
+  assert_int_equal(take(&numbers, "a", 100, 8), NUMBERS_NEXT);
+  numbers_fini(&numbers);
+}
+
 static void test_the_longest_silent_makes_room(void **state) {
   (void)state;
   struct numbers numbers = {0};
@@ -73,6 +105,8 @@ int main(void) {
       cmocka_unit_test(test_a_missing_number_is_a_gap_once),
       cmocka_unit_test(test_trackers_count_on_their_own),
       cmocka_unit_test(test_a_new_process_begins_with_one),
+      cmocka_unit_test(test_a_repeated_number_shows_that_the_last_batch_was_lost),
+      cmocka_unit_test(test_zero_is_no_number),
       cmocka_unit_test(test_the_longest_silent_makes_room),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
