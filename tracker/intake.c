@@ -122,13 +122,14 @@ static void on_retry(uv_timer_t *timer) {
 static void take_logs(struct intake *intake) {
   intake->log_pending = false;
   int64_t now_us = clock_mono_us();
+  size_t unacked = 0;
   for (struct log_batch *batch = batcher_first_log(intake->batcher); batch; batch = batch->next) {
-    if (batch->sent || batch->durable) continue;
+    if (batch->durable || (batch->sent && ++unacked)) continue;
     if (batch->not_before_us > now_us) {
       uv_timer_start(&intake->retry_timer, on_retry, (uint64_t)(batch->not_before_us - now_us) / 1000 + 1, 0);
       return;
     }
-    if (intake->work.log_count == PUBLISH_MAX_LOGS) {
+    if (intake->work.log_count == PUBLISH_MAX_LOGS || unacked + intake->work.log_count >= PUBLISH_MAX_UNACKED) {
       intake->log_pending = true;
       return;
     }

@@ -132,7 +132,7 @@ static void publish_log(struct publisher *publisher, const struct log_batch *bat
   metric_add(publisher->log_bytes, (int64_t)batch->bytes.len);
 }
 
-static natsStatus create_stream(struct publisher *publisher) {
+static natsStatus create_stream(struct publisher *publisher, jsOptions *options) {
   const char *subjects[] = {SUBJECT_ALL_LOGS};
   jsStreamConfig config;
   jsStreamConfig_Init(&config);
@@ -143,7 +143,7 @@ static natsStatus create_stream(struct publisher *publisher) {
   config.Discard = js_DiscardNew;
   config.MaxAge = publisher->config.log_max_age_s * INT64_C(1000000000);
   config.MaxBytes = publisher->config.log_max_bytes ? publisher->config.log_max_bytes : -1;
-  natsStatus status = js_AddStream(NULL, publisher->js, &config, NULL, NULL);
+  natsStatus status = js_AddStream(NULL, publisher->js, &config, options, NULL);
   if (status == NATS_OK) log_info("stream_created", "stream=%s", SUBJECT_STREAM);
   return status;
 }
@@ -162,7 +162,7 @@ static bool ensure_stream(struct publisher *publisher) {
   jsStreamInfo *info = NULL;
   natsStatus status = js_GetStreamInfo(&info, publisher->js, SUBJECT_STREAM, &options, NULL);
   jsStreamInfo_Destroy(info);
-  if (status == NATS_NOT_FOUND) status = create_stream(publisher);
+  if (status == NATS_NOT_FOUND) status = create_stream(publisher, &options);
   if (status != NATS_OK) {
     log_warn("stream_unavailable", "stream=%s fault=\"%s\"", SUBJECT_STREAM, natsStatus_GetText(status));
   }
@@ -233,7 +233,7 @@ static natsStatus open_log(struct publisher *publisher) {
   jsOptions_Init(&options);
   options.PublishAsync.AckHandler = on_ack;
   options.PublishAsync.AckHandlerClosure = publisher;
-  options.PublishAsync.MaxPending = 1024;
+  options.PublishAsync.MaxPending = 2 * PUBLISH_MAX_UNACKED;
   options.PublishAsync.StallWait = 100;
   return natsConnection_JetStream(&publisher->js, publisher->log.nc, &options);
 }

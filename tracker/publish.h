@@ -16,6 +16,8 @@ struct publisher;
 
 // Log batches in one work, by reference: they stay until the work is done, even if their acks come before.
 #define PUBLISH_MAX_LOGS 64
+// Log batches that may wait for their acks at once. Beyond twice as many nats.c would block, and hold up what is live.
+#define PUBLISH_MAX_UNACKED 512
 
 struct publish_work {
   struct live_batch *live;
