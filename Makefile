@@ -35,14 +35,14 @@ SRC_gateway := api_cluster api_config api_error api_health api_positions api_ses
 UNIT_gateway := follow group numbers query replicas team view_frame view_json
 EXTRA_gateway = $(BUILD)/gen/web_assets.o
 LIBS_gateway := -lnats -lpq -lcivetweb
-SRC_simulator := audience backoff decimal device device_conn device_message endpoint event_stream fleet live main motion \
-  replay report run settings spool steady trace watch_frame watch_team watcher
-UNIT_simulator := backoff decimal device device_message event_stream motion spool trace watch_frame watch_team
+SRC_simulator := audience backoff decimal device device_conn device_message endpoint event_stream fleet ledger live \
+  main motion replay report run settings spool steady timeline trace watch_frame watch_team watcher
+UNIT_simulator := backoff decimal device device_message event_stream ledger motion spool trace watch_frame watch_team
 LIBS_simulator :=
 SRC_token := main
 LIBS_token :=
 UNIT_TESTS := buffer config frame hist ident metrics position token update wire \
-  backoff decimal device device_message event_stream motion spool trace watch ack batcher pgarray session \
+  backoff decimal device device_message event_stream ledger motion spool trace watch ack batcher pgarray session \
   follow group numbers query replicas team view_json
 
 # The map page, gateway/web: the page itself, what it uses of npm's packages, and what is made of them.

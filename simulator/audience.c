@@ -39,7 +39,6 @@ struct audience *audience_new(const struct audience_options *options, int64_t no
   audience->options = *options;
   audience->swept_until_us = now_us;
   audience->host.loop = options->loop;
-  audience->host.http = options->http;
   audience->host.interval_ms = options->interval_ms;
   audience->host.measures = options->measures;
   audience->host.token = manager_token;
@@ -53,7 +52,8 @@ struct audience *audience_new(const struct audience_options *options, int64_t no
     char name[32];
     snprintf(name, sizeof name, "team-%u", team + 1);
     if (!audience->teams[team]) audience->teams[team] = watch_team_new(name);
-    watcher_init(&audience->watchers[i], &audience->host, audience->teams[team], random_fork(options->seed + 1, i),
+    watcher_init(&audience->watchers[i], &audience->host, audience->teams[team],
+                 &options->http[i / options->teams % options->http_count], random_fork(options->seed + 1, i),
                  now_us + (int64_t)i * 1000000 / options->connect_rate);
   }
   return audience;
@@ -96,6 +96,16 @@ bool audience_is_quiet(const struct audience *audience, int64_t us, int64_t now_
   return audience->host.watching == audience->options.viewers && now_us - audience->host.changed_us >= us;
 }
 
+int64_t audience_silence_us(const struct audience *audience, int64_t now_us) {
+  int64_t longest_us = 0;
+  for (uint32_t i = 0; i < audience->options.viewers; i++) {
+    if (i % audience->options.teams >= audience->options.busy_teams) continue;
+    int64_t silence_us = now_us - audience->watchers[i].rows_us;
+    if (silence_us > longest_us) longest_us = silence_us;
+  }
+  return longest_us;
+}
+
 const struct viewer_totals *audience_totals(const struct audience *audience) {
   return &audience->host.totals;
 }
@@ -104,8 +114,8 @@ void audience_write_states(const struct audience *audience, struct buffer *out) 
   buffer_append_string(out, "[");
   for (uint32_t i = 0; i < audience->options.viewers; i++) {
     const struct watcher *watcher = &audience->watchers[i];
-    buffer_printf(out, "%s\n{\"viewer\":%u,\"team\":\"%s\",\"gateway_connection\":%u,\"workers\":", i ? "," : "", i,
-                  watch_team_name(watcher->team), watcher->connection);
+    buffer_printf(out, "%s\n{\"viewer\":%u,\"team\":\"%s\",\"http\":\"%s\",\"gateway_connection\":%u,\"workers\":",
+                  i ? "," : "", i, watch_team_name(watcher->team), watcher->http->authority, watcher->connection);
     watcher_write_state(watcher, out);
     buffer_append_string(out, "}");
   }

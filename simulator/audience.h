@@ -12,8 +12,10 @@
 
 struct audience_options {
   uv_loop_t *loop;
-  struct endpoint http;
+  const struct endpoint *http;  // outlive the audience
+  uint32_t http_count;
   uint32_t viewers, teams;
+  uint32_t busy_teams;    // in the others workers park, and their views stand still
   uint32_t connect_rate;  // first connections per second
   long interval_ms;       // as in watcher.h
   bool measures;          // as in watcher.h
@@ -24,7 +26,7 @@ struct audience_options {
 
 struct audience;
 
-// Viewer i watches team-(1 + i modulo teams).
+// Viewer i watches team-(1 + i modulo teams); those of one team go round the addresses.
 struct audience *audience_new(const struct audience_options *options, int64_t now_us);
 // When audience_open is 0.
 void audience_free(struct audience *audience);
@@ -36,6 +38,8 @@ uint32_t audience_watching(const struct audience *audience);  // viewers with a 
 uint32_t audience_open(const struct audience *audience);
 // True if all viewers watch and no row has come for so long.
 bool audience_is_quiet(const struct audience *audience, int64_t us, int64_t now_us);
+// The longest that any viewer of a busy team has been without a row.
+int64_t audience_silence_us(const struct audience *audience, int64_t now_us);
 const struct viewer_totals *audience_totals(const struct audience *audience);
 
 // Appends every viewer's state as a JSON array.

@@ -330,6 +330,19 @@ uint32_t device_unacked(const struct device *device) {
   return device->spool.waiting;
 }
 
+int64_t device_unacked_since_us(const struct device *device) {
+  const struct spool *spool = &device->spool;
+  return spool->waiting ? spool_at(spool, spool->first)->planned_us : INT64_MAX;  // the oldest is never done
+}
+
+void device_each_unacked(const struct device *device,
+                         void (*each)(void *context, const struct position *position, bool was_sent), void *context) {
+  for (uint64_t s = device->spool.first; s < device->spool.next; s++) {
+    const struct spool_entry *entry = spool_at(&device->spool, s);
+    if (!entry->done) each(context, &entry->position, entry->ever_sent);
+  }
+}
+
 bool device_ack_wanted(const struct device *device) {
   return device->asked > device->acked;
 }

@@ -80,6 +80,10 @@ void device_retire(struct device *device);
 bool device_online(const struct device *device);  // welcomed and not told to go
 bool device_ever_welcomed(const struct device *device);
 uint32_t device_unacked(const struct device *device);  // kept positions, sent or not
-bool device_ack_wanted(const struct device *device);   // an unacked report has asked for its ack at once
+// When the oldest of them was to be sent; INT64_MAX if there are none.
+int64_t device_unacked_since_us(const struct device *device);
+void device_each_unacked(const struct device *device,
+                         void (*each)(void *context, const struct position *position, bool was_sent), void *context);
+bool device_ack_wanted(const struct device *device);  // an unacked report has asked for its ack at once
 
 #endif

@@ -10,11 +10,13 @@
 #include "device_conn.h"
 #include "log.h"
 #include "random.h"
+#include "steady.h"
 #include "token.h"
 #include "version.h"
 
 #define SWEEP_US 200000  // every worker is looked at so often
 #define TOKEN_VALID_S 86400
+#define DISTURB_EVERY 10
 
 struct worker {
   struct device_conn conn;
@@ -22,6 +24,7 @@ struct worker {
   struct fleet *fleet;
   char *name;
   uint32_t team;
+  int64_t acked_us;  // when the last ack came
 };
 
 struct fleet {
@@ -35,6 +38,7 @@ struct fleet {
   int64_t start_us;
   uint32_t online, online_so_far;
   uint32_t welcomed;
+  uint32_t disturbed;  // times
   struct device_totals totals;
 };
 
@@ -46,23 +50,32 @@ static void on_sent(void *context, const struct position *position, bool again) 
   again ? totals->resent++ : totals->sent++;
 }
 
+static void note(const struct worker *worker, enum ledger_fate fate, const struct position *position, int64_t now_us) {
+  struct fleet *fleet = worker->fleet;
+  ledger_note(fleet->options.ledger, fate, (uint32_t)(worker - fleet->workers), position, now_us);
+}
+
 static void on_acked(void *context, const struct position *position, int64_t planned_us, int64_t now_us) {
-  (void)position;
-  struct device_totals *totals = &((struct worker *)context)->fleet->totals;
+  struct worker *worker = context;
+  struct device_totals *totals = &worker->fleet->totals;
   totals->acked++;
   hist_record(&totals->ack, now_us - planned_us);
+  worker->acked_us = now_us;
+  note(worker, LEDGER_ACKED, position, now_us);
 }
 
 static void on_refused(void *context, const struct position *position, uint32_t reason) {
-  (void)position;
-  ((struct worker *)context)->fleet->totals.refused[reason < POSITION_FAULTS ? reason : 0]++;
+  const struct worker *worker = context;
+  worker->fleet->totals.refused[reason < POSITION_FAULTS ? reason : 0]++;
+  note(worker, LEDGER_REFUSED, position, steady_us());
 }
 
 static void on_dropped(void *context, const struct position *position, bool was_sent) {
-  (void)position;
-  struct device_totals *totals = &((struct worker *)context)->fleet->totals;
+  const struct worker *worker = context;
+  struct device_totals *totals = &worker->fleet->totals;
   totals->dropped++;
   totals->dropped_sent += was_sent;
+  note(worker, was_sent ? LEDGER_DROPPED : LEDGER_UNSENT, position, steady_us());
 }
 
 static void on_welcomed(void *context, bool again) {
@@ -80,10 +93,17 @@ static void on_failed(void *context, uint32_t code, const char *text, size_t tex
   }
 }
 
+#define TEAM_BYTES 32
+
+static const char *team_name(const struct worker *worker, char *out) {
+  snprintf(out, TEAM_BYTES, "team-%u", worker->team + 1);
+  return out;
+}
+
 static char *worker_token(void *context) {
   const struct worker *worker = context;
-  char team[32];
-  snprintf(team, sizeof team, "team-%u", worker->team + 1);
+  char team[TEAM_BYTES];
+  team_name(worker, team);
   int64_t now_s = clock_wall_us() / 1000000;
   const char *teams[] = {team};
   char *token =
@@ -140,6 +160,8 @@ void fleet_add(struct fleet *fleet, const char *name, uint32_t team) {
   if (!worker->name) abort();
   worker->device = device_new(&fleet->device_options, worker, random_fork(fleet->options.seed, index), connect_us);
   device_conn_init(&worker->conn, &fleet->host, worker->device, worker);
+  char team_text[TEAM_BYTES];
+  ledger_worker(fleet->options.ledger, index, team_name(worker, team_text), name);
 }
 
 // ---- positions ----
@@ -198,10 +220,22 @@ void fleet_sweep(struct fleet *fleet, int64_t now_us) {
   }
 }
 
+void fleet_disturb(struct fleet *fleet, int64_t now_us) {
+  for (uint32_t i = fleet->disturbed++ % DISTURB_EVERY; i < fleet->count; i += DISTURB_EVERY) {
+    device_conn_close(&fleet->workers[i].conn, now_us);
+  }
+}
+
+static void note_unacked(void *context, const struct position *position, bool was_sent) {
+  note(context, was_sent ? LEDGER_UNACKED : LEDGER_UNSENT, position, steady_us());
+}
+
 void fleet_close(struct fleet *fleet, int64_t now_us) {
   for (uint32_t i = 0; i < fleet->count; i++) {
-    device_retire(fleet->workers[i].device);
-    device_conn_close(&fleet->workers[i].conn, now_us);
+    struct worker *worker = &fleet->workers[i];
+    device_retire(worker->device);
+    device_conn_close(&worker->conn, now_us);
+    device_each_unacked(worker->device, note_unacked, worker);
   }
 }
 
@@ -228,6 +262,17 @@ uint64_t fleet_unacked_count(const struct fleet *fleet) {
   uint64_t done = totals->acked + totals->dropped;
   for (int i = 0; i < POSITION_FAULTS; i++) done += totals->refused[i];
   return totals->taken - done;
+}
+
+int64_t fleet_ack_silence_us(const struct fleet *fleet, int64_t now_us) {
+  int64_t longest_us = 0;
+  for (uint32_t i = 0; i < fleet->count; i++) {
+    const struct worker *worker = &fleet->workers[i];
+    int64_t since_us = device_unacked_since_us(worker->device);
+    if (since_us < worker->acked_us) since_us = worker->acked_us;
+    if (now_us - since_us > longest_us) longest_us = now_us - since_us;
+  }
+  return longest_us;
 }
 
 uint64_t fleet_connects(const struct fleet *fleet) {

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <uv.h>
 
+#include "ledger.h"
 #include "position.h"
 #include "totals.h"
 
@@ -19,6 +20,7 @@ struct fleet_options {
   uint32_t workers;                                    // how many will be added
   uint32_t connect_rate;                               // first connections per second
   uint32_t spool_positions, batch, window, ack_every;  // as in device.h
+  struct ledger *ledger;                               // may be NULL; outlives the fleet
 };
 
 struct fleet;
@@ -48,7 +50,10 @@ bool fleet_needs_nudge(const struct fleet *fleet, uint32_t worker);
 // Called every few ms: lets each worker do what its time has come for, every fifth of a second.
 void fleet_sweep(struct fleet *fleet, int64_t now_us);
 
-// Nobody connects any more, and all connections close.
+// Cuts the connection of every tenth worker, beginning with another one each time.
+void fleet_disturb(struct fleet *fleet, int64_t now_us);
+
+// Nobody connects any more, and all connections close. The ledger gets what was never acked.
 void fleet_close(struct fleet *fleet, int64_t now_us);
 
 uint32_t fleet_size(const struct fleet *fleet);
@@ -56,6 +61,8 @@ uint32_t fleet_online(const struct fleet *fleet);  // as of the last sweep
 uint32_t fleet_welcomed_count(const struct fleet *fleet);
 uint32_t fleet_open(const struct fleet *fleet);  // connections that are not closed
 uint64_t fleet_unacked_count(const struct fleet *fleet);
+// The longest that any worker with something unacked has waited for an ack of anything.
+int64_t fleet_ack_silence_us(const struct fleet *fleet, int64_t now_us);
 uint64_t fleet_connects(const struct fleet *fleet);
 uint64_t fleet_connect_failures(const struct fleet *fleet);
 const struct device_totals *fleet_totals(const struct fleet *fleet);

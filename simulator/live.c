@@ -56,6 +56,24 @@ static bool is_over(const struct live *live, int64_t planned) {
   return live->options.duration_us && planned >= live->start_us + live->options.duration_us;
 }
 
+uint32_t live_busy_teams(uint32_t teams) {
+  return (teams + 1) / 2;
+}
+
+static bool is_parked(const struct live *live, uint32_t worker, int64_t planned) {
+  const struct live_options *options = &live->options;
+  uint32_t busy = live_busy_teams(options->teams), team = worker % options->teams;
+  if (!options->park_us || team < busy) return false;
+  uint32_t members = options->workers / options->teams + 1, member = worker / options->teams;
+  int64_t turn = (int64_t)(team - busy) * members + member + 1, turns = (int64_t)(options->teams - busy) * members;
+  return planned - live->start_us >= options->park_us * turn / turns;
+}
+
+// The worker takes no position at that time any more.
+static bool has_ended(const struct live *live, uint32_t worker, int64_t planned) {
+  return is_over(live, planned) || is_parked(live, worker, planned);
+}
+
 static void take(struct live *live, uint32_t worker, int64_t planned, int64_t now_us) {
   struct motion *motion = &live->motions[worker];
   struct position position;
@@ -71,9 +89,9 @@ int64_t live_tick(struct live *live, int64_t now_us) {
     if (is_over(live, planned)) return INT64_MAX;
     if (planned > now_us) return planned;
     uint32_t worker = (uint32_t)(live->slot % live->options.workers);
-    if (!fleet_welcomed(live->fleet, worker)) continue;
+    if (!fleet_welcomed(live->fleet, worker) || is_parked(live, worker, planned)) continue;
     // A worker's last position asks for its ack, so that the end need not wait for the tracker's leisure.
-    if (is_over(live, planned + live->options.interval_us)) fleet_flush(live->fleet, worker);
+    if (has_ended(live, worker, planned + live->options.interval_us)) fleet_flush(live->fleet, worker);
     take(live, worker, planned, now_us);
   }
 }

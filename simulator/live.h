@@ -1,6 +1,10 @@
 // Live load: every worker moves and takes a position each interval. The n-th position of all is planned for
 // start + n * interval / workers, whatever happened to those before it (an open loop): a late tick takes all that were
 // due, and none is left out. A worker that has never been connected takes none. The loop's thread.
+//
+// With park_us, workers of the second half of the teams park for good one after another, evenly over that time, and
+// team after team: whatever happens, some worker's last position is under way just then, and soon after all of a
+// team's.
 #ifndef MUSTER_LIVE_H
 #define MUSTER_LIVE_H
 
@@ -13,11 +17,15 @@ struct live_options {
   uint32_t workers, teams;
   int64_t interval_us;
   int64_t duration_us;  // 0: until live_nudge
+  int64_t park_us;      // 0: nobody parks
   uint64_t seed;
   struct motion_area area;
 };
 
 struct live;
+
+// Of so many teams, the first this many never park.
+uint32_t live_busy_teams(uint32_t teams);
 
 // Adds the workers to the fleet: worker i is "team-T-KIND-NNNN" of team-T, T = 1 + i modulo teams.
 struct live *live_new(const struct live_options *options, struct fleet *fleet);

@@ -30,7 +30,7 @@ static bool reserve_descriptors(unsigned long workers, unsigned long viewers) {
 }
 
 static struct fleet *make_fleet(uv_loop_t *loop, const struct settings *s, const struct settings_derived *derived,
-                                uint32_t workers) {
+                                uint32_t workers, struct ledger *ledger) {
   const struct fleet_options options = {
       .loop = loop,
       .address = derived->device.address,
@@ -43,6 +43,7 @@ static struct fleet *make_fleet(uv_loop_t *loop, const struct settings *s, const
       .batch = (uint32_t)s->batch,
       .window = (uint32_t)s->window,
       .ack_every = (uint32_t)s->ack_every,
+      .ledger = ledger,
   };
   return fleet_new(&options, steady_us());
 }
@@ -53,6 +54,7 @@ static struct live *make_live(const struct settings *s, const struct settings_de
       .teams = (uint32_t)s->teams,
       .interval_us = (int64_t)s->interval_ms * 1000,
       .duration_us = (int64_t)(s->duration_s * 1e6),
+      .park_us = (int64_t)(s->park_s * 1e6),
       .seed = (uint64_t)s->seed,
       .area = motion_area(derived->latitude_e7, derived->longitude_e7, (double)s->radius_m),
   };
@@ -73,8 +75,10 @@ static struct audience *make_audience(uv_loop_t *loop, const struct settings *s,
   const struct audience_options options = {
       .loop = loop,
       .http = derived->http,
+      .http_count = derived->http_count,
       .viewers = (uint32_t)s->viewers,
       .teams = (uint32_t)s->teams,
+      .busy_teams = s->park_s > 0 ? live_busy_teams((uint32_t)s->teams) : (uint32_t)s->teams,
       .connect_rate = (uint32_t)s->connect_rate,
       .interval_ms = s->view_interval_ms,
       .measures = !*s->replay,
@@ -85,12 +89,19 @@ static struct audience *make_audience(uv_loop_t *loop, const struct settings *s,
   return audience_new(&options, steady_us());
 }
 
+static int cannot_write(const char *path) {
+  fprintf(stderr, "%s: cannot write %s\n", SETTINGS_PROGRAM, path);
+  return 1;
+}
+
 static int play(const struct settings *s, const struct settings_derived *derived, struct replay *replay) {
   uint32_t workers = replay ? replay_trace(replay)->worker_count : (uint32_t)s->workers;
   if (!reserve_descriptors(workers, (unsigned long)s->viewers)) return 2;
   uv_loop_t loop;
   if (uv_loop_init(&loop) != 0) return 1;
-  struct fleet *fleet = make_fleet(&loop, s, derived, workers);
+  struct ledger *ledger = *s->ledger ? ledger_open(s->ledger) : NULL;
+  if (*s->ledger && !ledger) return cannot_write(s->ledger);
+  struct fleet *fleet = make_fleet(&loop, s, derived, workers, ledger);
   struct live *live = replay ? NULL : make_live(s, derived, fleet);
   if (replay) replay_join(replay, fleet);
   struct audience *audience = s->viewers ? make_audience(&loop, s, derived) : NULL;
@@ -98,6 +109,7 @@ static int play(const struct settings *s, const struct settings_derived *derived
   audience_free(audience);
   live_free(live);
   fleet_free(fleet);
+  if (!ledger_close(ledger)) status = cannot_write(s->ledger);
   uv_loop_close(&loop);
   return status;
 }

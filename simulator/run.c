@@ -10,6 +10,7 @@
 
 #include "report.h"
 #include "steady.h"
+#include "timeline.h"
 
 #define TICK_MAX_US 10000
 #define CONNECT_PATIENCE_US 10000000  // after the last worker's turn to connect
@@ -27,7 +28,8 @@ struct run {
   struct replay *replay;
   struct audience *audience;
   uv_timer_t tick, status;
-  uv_signal_t interrupt, terminate;
+  uv_signal_t interrupt, terminate, disturb;
+  struct timeline *timeline;
   enum phase phase;
   int64_t phase_until_us;        // when the phase is over at the latest; 0: open
   int64_t started_us, ended_us;  // of the playing
@@ -58,13 +60,16 @@ static void make_report(const struct run *run, struct report *out) {
   };
 }
 
+static void say_unwritable(struct run *run, const char *path) {
+  run->failed = true;
+  fprintf(stderr, "%s: cannot write %s\n", SETTINGS_PROGRAM, path);
+}
+
 static void write_file(struct run *run, const char *path, const struct buffer *text) {
   FILE *file = fopen(path, "we");
   bool good = file && fwrite(text->data, 1, text->len, file) == text->len;
   if (file && fclose(file) != 0) good = false;
-  if (good) return;
-  run->failed = true;
-  fprintf(stderr, "%s: cannot write %s\n", SETTINGS_PROGRAM, path);
+  if (!good) say_unwritable(run, path);
 }
 
 static void write_states(struct run *run) {
@@ -147,6 +152,8 @@ static void start_closing(struct run *run, int64_t now_us) {
   uv_close((uv_handle_t *)&run->status, NULL);
   uv_close((uv_handle_t *)&run->interrupt, NULL);
   uv_close((uv_handle_t *)&run->terminate, NULL);
+  uv_close((uv_handle_t *)&run->disturb, NULL);
+  if (!timeline_stop(run->timeline)) say_unwritable(run, run->settings->timeline);
 }
 
 static void start_settling(struct run *run, int64_t now_us) {
@@ -218,6 +225,11 @@ static void on_signal(uv_signal_t *handle, int number) {
   }
 }
 
+static void on_disturb(uv_signal_t *handle, int number) {
+  (void)number;
+  fleet_disturb(((struct run *)handle->data)->fleet, steady_us());
+}
+
 // ---- the run ----
 
 static void start(struct run *run) {
@@ -225,11 +237,16 @@ static void start(struct run *run) {
   uv_timer_init(run->loop, &run->status);
   uv_signal_init(run->loop, &run->interrupt);
   uv_signal_init(run->loop, &run->terminate);
-  run->tick.data = run->status.data = run->interrupt.data = run->terminate.data = run;
+  uv_signal_init(run->loop, &run->disturb);
+  run->tick.data = run->status.data = run->interrupt.data = run->terminate.data = run->disturb.data = run;
+  uv_signal_start(&run->disturb, on_disturb, SIGUSR1);
   uv_signal_start(&run->interrupt, on_signal, SIGINT);
   uv_signal_start(&run->terminate, on_signal, SIGTERM);
   uv_timer_start(&run->tick, on_tick, 1, 0);
   if (run->shows_status) uv_timer_start(&run->status, on_status, 1000, 1000);
+  if (!*run->settings->timeline) return;
+  run->timeline = timeline_start(run->loop, run->settings->timeline, run->fleet, run->audience);
+  if (!run->timeline) say_unwritable(run, run->settings->timeline);
 }
 
 int run_play(uv_loop_t *loop, const struct settings *settings, struct fleet *fleet, struct live *live,

@@ -14,11 +14,13 @@ static const struct setting table[] = {
     {"teams", SETTING_INT, AT(teams), "10", 1, 1000000, "teams; worker i is of team-(1 + i modulo teams)", NULL},
     {"interval-ms", SETTING_INT, AT(interval_ms), "1000", 1, 86400000, "time between two positions of a worker", NULL},
     {"duration", SETTING_NUMBER, AT(duration_s), "0", 0, 31536000, "seconds to go on for; 0: until stopped", NULL},
+    {"park-s", SETTING_NUMBER, AT(park_s), "0", 0, 31536000,
+     "seconds in which the second half of the teams park, worker after worker; 0: none", NULL},
     {"connect", SETTING_STRING, AT(connect), "127.0.0.1:7300", 0, 0, "HOST:PORT where devices connect",
      "MUSTER_DEVICE_ADDR"},
     {"viewers", SETTING_INT, AT(viewers), "0", 0, 1000000, "live views to hold open, spread over the teams", NULL},
-    {"http", SETTING_STRING, AT(http), "http://127.0.0.1:8080", 0, 0, "URL of the gateways, for the viewers",
-     "MUSTER_HTTP_URL"},
+    {"http", SETTING_STRING, AT(http), "http://127.0.0.1:8080", 0, 0,
+     "URL of the gateways, for the viewers; several with commas between share them", "MUSTER_HTTP_URL"},
     {"view-interval-ms", SETTING_INT, AT(view_interval_ms), "-1", -1, 60000,
      "interval_ms that viewers ask for; -1: the gateway's default", NULL},
     {"replay", SETTING_STRING, AT(replay), "", 0, 0,
@@ -27,6 +29,8 @@ static const struct setting table[] = {
     {"as-fast-as-acked", SETTING_BOOL, AT(as_fast_as_acked), "false", 0, 0, "replay as fast as the acks allow", NULL},
     {"report", SETTING_STRING, AT(report), "", 0, 0, "file for the report as JSON", NULL},
     {"view-states", SETTING_STRING, AT(view_states), "", 0, 0, "file for the viewers' final states as JSON", NULL},
+    {"ledger", SETTING_STRING, AT(ledger), "", 0, 0, "file for the fate of every position", NULL},
+    {"timeline", SETTING_STRING, AT(timeline), "", 0, 0, "file for a line of figures every 100 ms", NULL},
     {"settle-ms", SETTING_INT, AT(settle_ms), "1500", 0, 600000, "views must be unchanged for so long to be final",
      NULL},
     {"drain-s", SETTING_INT, AT(drain_s), "30", 0, 86400, "longest wait for acks at the end", NULL},
@@ -66,10 +70,26 @@ static enum config_status bad(const char *name, const char *value, const char *f
   return CONFIG_BAD;
 }
 
+// Takes "URL,URL,…" apart.
+static const char *parse_http(const char *urls, struct settings_derived *derived) {
+  for (const char *at = urls;; at++) {
+    char url[sizeof derived->http->authority + sizeof derived->http->path];
+    size_t len = strcspn(at, ",");
+    if (derived->http_count == SETTINGS_HTTP_MAX) return "has too many URLs";
+    if (len >= sizeof url) return "is too long";
+    memcpy(url, at, len);
+    url[len] = '\0';
+    const char *fault = endpoint_parse_url(url, &derived->http[derived->http_count++]);
+    at += len;
+    if (fault || !*at) return fault;
+  }
+}
+
 static enum config_status check(const struct settings *s, struct settings_derived *derived) {
+  derived->http_count = 0;
   const char *fault = endpoint_parse(s->connect, &derived->device);
   if (fault) return bad("connect", s->connect, fault);
-  fault = s->viewers ? endpoint_parse_url(s->http, &derived->http) : NULL;
+  fault = s->viewers ? parse_http(s->http, derived) : NULL;
   if (fault) return bad("http", s->http, fault);
   if (!decimal_place(s->centre, &derived->latitude_e7, &derived->longitude_e7)) {
     return bad("centre", s->centre, "is not LATITUDE,LONGITUDE in degrees");

@@ -8,15 +8,17 @@
 #include "config.h"
 #include "endpoint.h"
 
+#define SETTINGS_HTTP_MAX 16
+
 struct settings {
   long workers, teams, interval_ms;
-  double duration_s;
+  double duration_s, park_s;
   char *connect, *http;
   long viewers, view_interval_ms;
   char *replay;
   double speed;
   bool as_fast_as_acked;
-  char *report, *view_states;
+  char *report, *view_states, *ledger, *timeline;
   long settle_ms, drain_s;
   char *centre;
   long radius_m, seed;
@@ -27,7 +29,8 @@ struct settings {
 
 // What is worked out from them.
 struct settings_derived {
-  struct endpoint device, http;
+  struct endpoint device, http[SETTINGS_HTTP_MAX];
+  uint32_t http_count;
   int32_t latitude_e7, longitude_e7;
 };
 

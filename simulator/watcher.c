@@ -19,10 +19,17 @@ struct watcher_row {
   bool known, has_position, online;
 };
 
-void watcher_init(struct watcher *watcher, struct watcher_host *host, struct watch_team *team, uint64_t seed,
-                  int64_t connect_us) {
+void watcher_init(struct watcher *watcher, struct watcher_host *host, struct watch_team *team,
+                  const struct endpoint *http, uint64_t seed, int64_t connect_us) {
   *watcher = (struct watcher){
-      .host = host, .team = team, .random = seed, .connect_at_us = connect_us, .columns = WATCH_COLUMNS_UNKNOWN};
+      .host = host,
+      .team = team,
+      .http = http,
+      .random = seed,
+      .connect_at_us = connect_us,
+      .rows_us = connect_us,
+      .columns = WATCH_COLUMNS_UNKNOWN,
+  };
   event_stream_init(&watcher->stream);
 }
 
@@ -121,7 +128,7 @@ static void take_rows(struct watcher *watcher, const struct event *event, bool d
   }
   for (size_t i = 0; i < count; i++) apply(watcher, &changes[i], delta, now_us);
   host->totals.rows += count;
-  host->changed_us = now_us;
+  if (count) host->changed_us = watcher->rows_us = now_us;
 }
 
 static void on_event(void *context, const struct event *event) {
@@ -194,12 +201,12 @@ static void ask(struct watcher *watcher) {
   const char *team = watch_team_name(watcher->team);
   struct buffer text = {0};
   char *token = host->token(host->context, team);
-  buffer_printf(&text, "GET %s/api/v1/teams/%s/stream", host->http.path, team);
+  buffer_printf(&text, "GET %s/api/v1/teams/%s/stream", watcher->http->path, team);
   if (host->interval_ms >= 0) buffer_printf(&text, "?interval_ms=%ld", host->interval_ms);
   buffer_printf(&text,
                 " HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nAccept: text/event-stream\r\n"
                 "Cache-Control: no-cache\r\n\r\n",
-                host->http.authority, token);
+                watcher->http->authority, token);
   free(token);
   uv_write_t *request = malloc(sizeof *request);
   if (!request) abort();
@@ -240,7 +247,7 @@ static void open_connection(struct watcher *watcher, int64_t now_us) {
   watcher->heard_us = now_us;
   watcher->retry_us = -1;
   watcher->host->open++;
-  const struct sockaddr *address = (const struct sockaddr *)&watcher->host->http.address;
+  const struct sockaddr *address = (const struct sockaddr *)&watcher->http->address;
   if (uv_tcp_connect(request, &watcher->tcp, address, on_connected) < 0) {
     free(request);
     watcher->host->totals.connect_failures++;

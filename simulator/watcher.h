@@ -13,10 +13,9 @@
 #include "totals.h"
 #include "watch_team.h"
 
-// What all viewers share; outlives them. Fill in the first five.
+// What all viewers share; outlives them. Fill in the first four.
 struct watcher_host {
   uv_loop_t *loop;
-  struct endpoint http;
   long interval_ms;                                 // asked of the gateway; less than 0: its default
   bool measures;                                    // taken_at is by this machine's clock
   char *(*token)(void *context, const char *team);  // to be freed by the caller
@@ -36,23 +35,25 @@ struct watcher_row;
 struct watcher {
   uv_tcp_t tcp;
   struct watcher_host *host;
-  struct watch_team *team;  // borrowed
+  struct watch_team *team;      // borrowed
+  const struct endpoint *http;  // borrowed
   enum watcher_state state;
   bool watching;  // a snapshot has come on this connection
   bool ever_watching;
   unsigned failures;    // connections in a row without a snapshot
   uint32_t connection;  // 1 for the first that was made
   uint64_t random;
-  int64_t connect_at_us, heard_us;
-  int64_t retry_us;  // what a bye or Retry-After asked for; -1: nothing
+  int64_t connect_at_us, heard_us, rows_us;  // rows_us: when the last row came
+  int64_t retry_us;                          // what a bye or Retry-After asked for; -1: nothing
   struct event_stream stream;
   struct watch_columns columns;
   struct watcher_row *rows;  // by the team's index of workers
   uint32_t row_capacity;
 };
 
-void watcher_init(struct watcher *watcher, struct watcher_host *host, struct watch_team *team, uint64_t seed,
-                  int64_t connect_us);
+// It connects at connect_us, to `http`.
+void watcher_init(struct watcher *watcher, struct watcher_host *host, struct watch_team *team,
+                  const struct endpoint *http, uint64_t seed, int64_t connect_us);
 void watcher_fini(struct watcher *watcher);
 
 // Called every second or so: connects when it is time, gives up what is silent.
