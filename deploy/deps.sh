@@ -37,7 +37,6 @@ header cmocka.h libcmocka-dev
 command protoc protobuf-compiler
 command clang clang
 command clang-format clang-format
-command clang-tidy clang-tidy
 command chromium chromium
 command chromedriver chromium-driver
 python google.protobuf python3-protobuf
