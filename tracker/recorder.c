@@ -22,6 +22,10 @@
 #define RETRY_MS 500
 #define STOP_WAIT_MS 3000
 #define WAIT_MS 250  // for a message
+// Postgres ends our session if we say nothing for 3 s: no wait for NATS may be longer than this, and after each we
+// talk.
+#define NATS_WAIT_MS 1000
+#define TALK_EVERY_US 500000
 #define PENDING_BYTES (64 * 1024 * 1024)
 #define LOOK_EVERY_US 5000000  // is the stream still the one that it was?
 
@@ -52,7 +56,7 @@ struct recorder {
   natsSubscription *sub;
   int64_t stream_created_us;
   uint64_t sequence;  // recorded, or collected
-  int64_t last_write_us, last_look_us;
+  int64_t last_write_us, last_look_us, last_talk_us;
 
   struct known *known;
   natsMsg *messages[MAX_MESSAGES];  // keep the bytes that updates point into
@@ -256,6 +260,14 @@ static void disconnect(struct recorder *r) {
   r->nc = NULL;
 }
 
+// Lets Postgres know that we live.
+static bool keep_talking(struct recorder *r) {
+  int64_t now_us = clock_mono_us();
+  if (now_us - r->last_talk_us < TALK_EVERY_US) return true;
+  r->last_talk_us = now_us;
+  return store_ping(r->store);
+}
+
 static natsStatus connect_nats(struct recorder *r) {
   natsOptions *options = NULL;
   natsStatus status = natsOptions_Create(&options);
@@ -263,10 +275,14 @@ static natsStatus connect_nats(struct recorder *r) {
   if (status == NATS_OK) status = natsOptions_SetName(options, "muster-recorder");
   if (status == NATS_OK) status = natsOptions_SetAllowReconnect(options, false);  // a fault begins everything again
   if (status == NATS_OK) status = natsOptions_SetPingInterval(options, 2000);
-  if (status == NATS_OK) status = natsOptions_SetWriteDeadline(options, 2000);
+  if (status == NATS_OK) status = natsOptions_SetTimeout(options, NATS_WAIT_MS);
+  if (status == NATS_OK) status = natsOptions_SetWriteDeadline(options, NATS_WAIT_MS);
   if (status == NATS_OK) status = natsConnection_Connect(&r->nc, options);
   natsOptions_Destroy(options);
-  if (status == NATS_OK) status = natsConnection_JetStream(&r->js, r->nc, NULL);
+  jsOptions js;
+  jsOptions_Init(&js);
+  js.Wait = NATS_WAIT_MS;
+  if (status == NATS_OK) status = natsConnection_JetStream(&r->js, r->nc, &js);
   return status;
 }
 
@@ -294,6 +310,7 @@ static natsStatus subscribe(struct recorder *r) {
 // Connects to NATS and subscribes where Postgres says. False if Postgres failed; *out_status tells of NATS.
 static bool begin_reading(struct recorder *r, natsStatus *out_status) {
   *out_status = connect_nats(r);
+  if (!keep_talking(r)) return false;
   if (*out_status == NATS_OK) *out_status = stream_created(r, &r->stream_created_us);
   if (*out_status != NATS_OK) return true;
   if (!store_position(r->store, SUBJECT_STREAM, r->stream_created_us, &r->sequence)) return false;
@@ -322,6 +339,7 @@ static bool record(struct recorder *r) {
     forget_batch(r);
     if (status == NATS_TIMEOUT) status = NATS_OK;
     if (status == NATS_OK) status = look_at_stream(r);
+    good = good && keep_talking(r);
   }
   if (status != NATS_OK) log_warn("log_unreadable", "fault=\"%s\"", natsStatus_GetText(status));
   disconnect(r);
@@ -362,6 +380,7 @@ static void serve(struct recorder *r) {
     }
     if (!record(r)) return;
     wait_ms(r, RETRY_MS);
+    if (!keep_talking(r)) return;
   }
 }
 

@@ -16,9 +16,11 @@
 #define LOCK_SCHEMA "5571010102"
 
 // A dead client must not keep the recorder's lock: the server, too, drops a connection that does not answer for 3 s.
-#define SESSION_SETTINGS                                                                               \
-  "-c synchronous_commit=off -c TimeZone=UTC -c client_min_messages=warning -c tcp_keepalives_idle=2 " \
-  "-c tcp_keepalives_interval=1 -c tcp_keepalives_count=2 -c tcp_user_timeout=3000 -c lock_timeout=10s"
+// A client that hangs answers still, because its kernel does; so the server also ends a session that says nothing.
+#define SESSION_SETTINGS                                                                                 \
+  "-c synchronous_commit=off -c TimeZone=UTC -c client_min_messages=warning -c tcp_keepalives_idle=2 "   \
+  "-c tcp_keepalives_interval=1 -c tcp_keepalives_count=2 -c tcp_user_timeout=3000 -c lock_timeout=10s " \
+  "-c idle_session_timeout=3s -c idle_in_transaction_session_timeout=3s"
 
 bool store_good(struct store *store, PGresult *result, const char *what) {
   ExecStatusType status = PQresultStatus(result);
@@ -110,8 +112,26 @@ bool store_migrate(struct store *store, const struct embedded *schema) {
   return execute(store, "SELECT pg_advisory_unlock(" LOCK_SCHEMA ")", "schema_unlock");
 }
 
+// The server has no time limit for a session that hung in the middle of a pipeline: it holds the lock, is not idle, and
+// waits for the rest from its client. So whoever wants the lock ends it.
+#define END_HUNG_LEADER                                                                                                \
+  "SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity WHERE state = 'active' AND"                       \
+  " wait_event = 'ClientRead' AND greatest(query_start, state_change) < clock_timestamp() - interval '3 s' AND pid IN" \
+  " (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND"                            \
+  "  database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND"                                  \
+  "  (classid::bigint << 32) + objid::bigint = " LOCK_RECORDER ")"
+
 bool store_try_lead(struct store *store, bool *out_leads) {
-  return query_bool(store, "SELECT pg_try_advisory_lock(" LOCK_RECORDER ")", out_leads, "lead");
+  bool ended = false;
+  if (!query_bool(store, "SELECT pg_try_advisory_lock(" LOCK_RECORDER ")", out_leads, "lead")) return false;
+  if (*out_leads) return true;
+  if (!query_bool(store, END_HUNG_LEADER, &ended, "hung_leader")) return false;
+  if (ended) log_warn("hung_leader_ended", "lock=recorder");
+  return true;
+}
+
+bool store_ping(struct store *store) {
+  return execute(store, "SELECT", "ping");
 }
 
 bool store_position(struct store *store, const char *stream, int64_t created_us, uint64_t *out_sequence) {

@@ -23,7 +23,12 @@ void store_break(struct store *store);
 // Applies the embedded schema files that were not applied yet, under a lock of its own, each in its transaction.
 bool store_migrate(struct store *store, const struct embedded *schema) __attribute__((warn_unused_result));
 
-// Tries to become the one recorder; the lock is held as long as the connection. *out_leads says whether it is.
+// Postgres ends a session that says nothing for 3 s, so that one that hangs does not keep the lock: use the store, or
+// ping, at least once a second.
+bool store_ping(struct store *store) __attribute__((warn_unused_result));
+
+// Tries to become the one recorder; the lock is held as long as the connection. *out_leads says whether it is. If one
+// hangs that has the lock, its session is ended, and the next try may succeed.
 bool store_try_lead(struct store *store, bool *out_leads) __attribute__((warn_unused_result));
 
 // How far the stream has been recorded; 0 if nothing of the stream created at created_us was.
