@@ -32,9 +32,11 @@ BACKENDS, TRACKERS, GATEWAYS, EDGE, CLIENTS = range(5)
 
 class Stack:
     """trackers, gateways: how many replicas. A port of 0 picks a free one. options: further flags by kind of program,
-    environment: further variables for our programs, both for tests."""
+    environment: further variables for our programs, both for tests. link: a function that is given a replica's name, a
+    backend's ("nats", "postgres") and its port, and returns the port where that replica shall find it."""
 
-    def __init__(self, run, programs, trackers=2, gateways=2, device_port=0, http_port=0, options=None, environment=None):
+    def __init__(self, run, programs, trackers=2, gateways=2, device_port=0, http_port=0, options=None, environment=None,
+                 link=None):
         self.run = Path(run).resolve()
         self.programs = Path(programs).resolve()
         self.trackers = [f"tracker-{n + 1}" for n in range(trackers)]
@@ -42,6 +44,7 @@ class Stack:
         self.device_port, self.http_port = device_port, http_port
         self.options = options or {}
         self.environment = environment or {}
+        self.link = link or (lambda _replica, _backend, port: port)
         self.ports = {}
         self.processes = {}  # by name, in order of start
         self.starts = {}  # by name: what Process.start was called with
@@ -85,9 +88,13 @@ class Stack:
         if not process.wait(10):
             raise StackError(f"{name} did not end on signal {number}")
 
-    def restart(self, name):
-        """Starts a program again that has ended, as it was started before."""
+    def start_again(self, name):
+        """Starts a program that has ended, as it was started before, and does not wait until it is ready."""
         self._start(name, new_log=False, **self.starts[name])
+
+    def restart(self, name):
+        """The same, and waits."""
+        self.start_again(name)
         self._await([name])
 
     # ---- addresses ----
@@ -102,7 +109,7 @@ class Stack:
 
     @property
     def nats_url(self):
-        return f"nats://muster:{secret(self.run / 'nats.password')}@127.0.0.1:{self.ports['nats']}"
+        return self._nats_url(self.ports["nats"])
 
     @property
     def database_url(self):
@@ -127,6 +134,9 @@ class Stack:
         if done.returncode != 0:
             raise StackError(f"muster-token failed: {done.stderr.strip()}")
         return done.stdout.strip()
+
+    def _nats_url(self, port):
+        return f"nats://muster:{secret(self.run / 'nats.password')}@127.0.0.1:{port}"
 
     # ---- the steps of up ----
 
@@ -176,21 +186,25 @@ class Stack:
         self._await(["postgres", "nats"])
 
     def _start_replicas(self):
-        env = self.environment | {
-            "MUSTER_NATS_URL": self.nats_url, "MUSTER_DATABASE_URL": self.database_url, "MUSTER_TOKEN_KEY": self.key,
-        }
         for name in self.trackers:
             address, admin = self.own_device_address(name), f"127.0.0.1:{self.ports[name + '-admin']}"
             command = [self.programs / "muster-tracker", "--id", name, "--listen", address, "--admin", admin]
-            self._start(name, command + self.options.get("tracker", []), TRACKERS, address, env=env,
+            self._start(name, command + self.options.get("tracker", []), TRACKERS, address, env=self._replica_env(name),
                         ready_url=f"http://{admin}/readyz")
         self._await(self.trackers)
         for name in self.gateways:
             address = f"127.0.0.1:{self.ports[name]}"
             command = [self.programs / "muster-gateway", "--id", name, "--listen", address]
-            self._start(name, command + self.options.get("gateway", []), GATEWAYS, address, env=env,
+            self._start(name, command + self.options.get("gateway", []), GATEWAYS, address, env=self._replica_env(name),
                         ready_url=f"http://{address}/readyz")
         self._await(self.gateways)
+
+    def _replica_env(self, name):
+        return self.environment | {
+            "MUSTER_NATS_URL": self._nats_url(self.link(name, "nats", self.ports["nats"])),
+            "MUSTER_DATABASE_URL": self.postgres.url(self.link(name, "postgres", self.ports["postgres"])),
+            "MUSTER_TOKEN_KEY": self.key,
+        }
 
     def _start_edge(self):
         config = self._fill(
