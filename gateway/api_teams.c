@@ -5,12 +5,13 @@
 
 #include "api.h"
 
-static void add_team(cJSON *array, const char *name, int64_t workers, int64_t online) {
+static void add_team(cJSON *array, const struct snapshot_team *counts) {
   cJSON *team = cJSON_CreateObject();
-  cJSON_AddStringToObject(team, "team", name);
-  cJSON_AddNumberToObject(team, "workers", (double)workers);
-  cJSON_AddNumberToObject(team, "online", (double)online);
-  cJSON_AddNumberToObject(team, "offline", (double)(workers - online));
+  cJSON_AddStringToObject(team, "team", counts->name);
+  cJSON_AddNumberToObject(team, "workers", (double)counts->workers);
+  cJSON_AddNumberToObject(team, "online", (double)counts->online);
+  cJSON_AddNumberToObject(team, "stale", (double)counts->stale);
+  cJSON_AddNumberToObject(team, "offline", (double)(counts->workers - counts->online - counts->stale));
   cJSON_AddItemToArray(array, team);
 }
 
@@ -50,7 +51,7 @@ void api_teams(struct gateway *gateway, struct http_request *request, struct htt
   cJSON *root = cJSON_CreateObject(), *array = cJSON_AddArrayToObject(root, "teams");
   for (size_t i = 0; i < count; i++) {
     bool repeated = i > 0 && compare(&teams[i - 1], &teams[i]) == 0;  // a token may name a team twice
-    if (!repeated) add_team(array, teams[i].name, teams[i].workers, teams[i].online);
+    if (!repeated) add_team(array, &teams[i]);
   }
   char *json = cJSON_PrintUnformatted(root);
   cJSON_Delete(root);

@@ -6,11 +6,12 @@
 
 #include "clock.h"
 
-struct channel *channel_new(const char *name) {
+struct channel *channel_new(const char *name, int64_t stale_after_us) {
   struct channel *channel = calloc(1, sizeof *channel);
   if (!channel) abort();
   strncpy(channel->name, name, IDENT_MAX_BYTES);
   channel->source.team = team_new(name);
+  team_watch(channel->source.team, stale_after_us, clock_mono_us());
   return channel;
 }
 
@@ -47,12 +48,13 @@ bool channel_merge_batch(struct channel *channel, const void *bytes, size_t len,
   struct batch_header header;
   struct update update;
   enum batch_status status;
+  int64_t now_us = clock_mono_us();
   *out_changed = 0;
   *out_gap = false;
   if (!batch_open(bytes, len, &reader, &header)) return false;
   *out_gap = numbers_take(&channel->numbers, &header, wire_left(&reader.rest) == 0) == NUMBERS_GAP;
   while ((status = batch_next(&reader, &update)) == BATCH_UPDATE) {
-    if (team_merge_update(channel->source.team, &update, header.tracker)) ++*out_changed;
+    if (team_merge_update(channel->source.team, &update, header.tracker, now_us)) ++*out_changed;
   }
   return status == BATCH_END;
 }

@@ -28,7 +28,7 @@ struct channel {
   char name[IDENT_MAX_BYTES + 1];
 };
 
-struct channel *channel_new(const char *name);
+struct channel *channel_new(const char *name, int64_t stale_after_us);
 void channel_free(struct channel *channel, enum close_reason reason);
 
 size_t channel_viewers(const struct channel *channel);

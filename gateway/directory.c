@@ -14,15 +14,16 @@ struct directory {
   struct snapshot *snapshot;
   struct snapshot_team *teams;
   size_t count;
-  int64_t loaded_us;
+  int64_t loaded_us, stale_after_us;
 };
 
-struct directory *directory_new(const char *database_url) {
+struct directory *directory_new(const char *database_url, int64_t stale_after_us) {
   struct directory *directory = calloc(1, sizeof *directory);
   if (!directory) abort();
   pthread_mutex_init(&directory->lock, NULL);
   directory->snapshot = snapshot_new(database_url);
   directory->loaded_us = -KEEP_US;
+  directory->stale_after_us = stale_after_us;
   return directory;
 }
 
@@ -40,7 +41,7 @@ static bool refresh(struct directory *directory) {
   if (directory->teams && now_us - directory->loaded_us < KEEP_US) return true;
   struct snapshot_team *teams;
   size_t count;
-  if (!snapshot_teams(directory->snapshot, &teams, &count)) return false;
+  if (!snapshot_teams(directory->snapshot, directory->stale_after_us, &teams, &count)) return false;
   free(directory->teams);
   directory->teams = teams;
   directory->count = count;
@@ -79,6 +80,7 @@ enum directory_status directory_knows(struct directory *directory, const char *t
 enum directory_status directory_load(struct directory *directory, const char *team, struct team **out_team) {
   struct snapshot_point point;
   struct team *state = team_new(team);
+  team_watch(state, directory->stale_after_us, clock_mono_us());
   pthread_mutex_lock(&directory->lock);
   bool good = snapshot_load(directory->snapshot, &state, 1, &point);
   pthread_mutex_unlock(&directory->lock);

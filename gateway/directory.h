@@ -12,7 +12,8 @@ enum directory_status {
   DIRECTORY_UNAVAILABLE,  // Postgres is out of reach
 };
 
-struct directory *directory_new(const char *database_url);
+// stale_after_us: the silence after which a connected worker is stale; 0: never.
+struct directory *directory_new(const char *database_url, int64_t stale_after_us);
 void directory_free(struct directory *directory);
 
 // A copy of the list, at most a second old; the caller frees it.

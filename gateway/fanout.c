@@ -89,7 +89,7 @@ static void ask_soon(struct fanout *fanout, struct channel *channel) {
 static struct channel *find_or_open(struct fanout *fanout, const char *team) {
   struct channel **link = find_link(fanout, team);
   if (!*link) {
-    *link = channel_new(team);
+    *link = channel_new(team, (int64_t)fanout->options.stale_after_ms * 1000);
     metric_add(fanout->options.metrics->teams, 1);
     log_info("team_opened", "team=%s", team);
     ask(fanout, *link);
@@ -158,6 +158,7 @@ static void take_merge(struct fanout *fanout, const struct order *order) {
   if (order->state && team_merge_team(channel->source.team, order->state)) mark_dirty(fanout, channel);
   if (!order->flag || !channel->asked || order->ticket != channel->ticket) return;
   channel->asked = false;
+  team_expire(channel->source.team, clock_mono_us());
   channel_become_live(channel);
   log_info("team_live", "team=%s workers=%zu viewers=%zu", channel->name, team_count(channel->source.team),
            channel_viewers(channel));
@@ -275,6 +276,9 @@ _Static_assert(offsetof(struct order, kind) == offsetof(struct live_batch, kind)
 // ---- the tick and the sockets ----
 
 static void tend(struct fanout *fanout, struct channel *channel) {
+  // Without NATS nobody can be heard: that is said of the view as a whole, not of each worker.
+  bool live = channel->source.state == SOURCE_LIVE;
+  if (live && team_expire(channel->source.team, clock_mono_us())) mark_dirty(fanout, channel);
   if (channel->wanted) ask_soon(fanout, channel);
   channel_drop_empty_lanes(channel);
   if (!channel->empty_ms && channel_viewers(channel) == 0) channel->empty_ms = uv_now(&fanout->loop);

@@ -24,7 +24,7 @@ struct fanout_needs {
 };
 
 struct fanout_options {
-  unsigned linger_ms, stall_ms;
+  unsigned linger_ms, stall_ms, stale_after_ms;
   struct gateway_metrics *metrics;
   struct fanout_needs needs;
 };

@@ -58,7 +58,7 @@ void group_remove(struct group *group, const char *team) {
   member->state = NULL;
 }
 
-bool group_merge_log(struct group *group, const void *bytes, size_t len) {
+bool group_merge_log(struct group *group, const void *bytes, size_t len, int64_t now_wall_us, int64_t now_us) {
   struct batch_reader reader;
   struct batch_header header;
   struct update update;
@@ -66,7 +66,9 @@ bool group_merge_log(struct group *group, const void *bytes, size_t len) {
   if (!batch_open(bytes, len, &reader, &header)) return false;
   while ((status = batch_next(&reader, &update)) == BATCH_UPDATE) {
     struct group_member *member = find(group, update.team);
-    if (member && member->state) team_merge_update(member->state, &update, header.tracker);
+    if (!member || !member->state) continue;
+    int64_t heard_us = team_heard_us(update.received_at_us, now_wall_us, now_us);
+    team_merge_update(member->state, &update, header.tracker, heard_us);
   }
   return status == BATCH_END;
 }

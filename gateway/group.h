@@ -36,8 +36,9 @@ void group_index(struct group *group);
 // Drops a team that is not wanted any more; NULL states are passed over everywhere.
 void group_remove(struct group *group, const char *team);
 
-// Merges what a log batch says of these teams. False if the bytes are no batch.
-bool group_merge_log(struct group *group, const void *bytes, size_t len) __attribute__((warn_unused_result));
+// Merges what a log batch says of these teams, read at this moment on both clocks. False if the bytes are no batch.
+bool group_merge_log(struct group *group, const void *bytes, size_t len, int64_t now_wall_us, int64_t now_us)
+    __attribute__((warn_unused_result));
 
 // Gives away what was gathered for a member, and begins anew; NULL if there is nothing.
 struct team *group_take(struct group_member *member);

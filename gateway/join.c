@@ -163,9 +163,10 @@ static void merge_message(struct join *join, struct group *groups, const struct 
   struct batch_reader reader;
   struct batch_header header;
   bool good = batch_open(message->bytes, message->len, &reader, &header);
+  int64_t wall_us = clock_wall_us(), now_us = clock_mono_us();
   metric_add(join->options.metrics->log_batches, 1);
   for (struct group *group = groups; group; group = group->next) {
-    if (good) good = group_merge_log(group, message->bytes, message->len);
+    if (good) good = group_merge_log(group, message->bytes, message->len, wall_us, now_us);
   }
   if (!good) log_warn("log_batch_bad", "sequence=%llu", (unsigned long long)message->sequence);
 }

@@ -34,6 +34,8 @@ static const struct setting settings[] = {
      .help = "a team's state is kept for so long after its last viewer has gone"},
     {"stall-ms", SETTING_INT, FIELD(stall_ms), "30000", 100, 3600000,
      .help = "a viewer that takes nothing for so long is closed"},
+    {"stale-after-ms", SETTING_INT, FIELD(stale_after_ms), "10000", 0, 86400000,
+     .help = "a connected worker is shown as stale once no position of it came for so long; 0: never"},
     {"log-level", SETTING_STRING, FIELD(log_level), "info", .help = "debug, info, warn or error"},
 };
 static const struct config config = {"muster-gateway",
@@ -92,10 +94,11 @@ static void make_parts(struct gateway *g) {
   g->registry = metrics_new();
   gateway_metrics_register(&g->metrics, g->registry);
   g->replicas = replicas_new();
-  g->directory = directory_new(g->config.database_url);
+  g->directory = directory_new(g->config.database_url, (int64_t)g->config.stale_after_ms * 1000);
   g->content_policy = assets_content_policy(g->config.style_url);
   g->fanout = fanout_new(&(struct fanout_options){.linger_ms = (unsigned)g->config.linger_ms,
                                                   .stall_ms = (unsigned)g->config.stall_ms,
+                                                  .stale_after_ms = (unsigned)g->config.stale_after_ms,
                                                   .metrics = &g->metrics,
                                                   .needs = {g, need_join, need_leave}});
   g->feed = feed_new(&(struct feed_options){.nats_url = g->config.nats_url,

@@ -123,12 +123,13 @@ enum {
   HEADING,
   ACCURACY,
   ALTITUDE,
-  BATTERY
+  BATTERY,
+  RECEIVED_AT
 };
 static const char load_sql[] =
     "SELECT w.team, w.name, w.online, (extract(epoch FROM w.session_at) * 1000000)::bigint, w.tracker, "
     "(extract(epoch FROM p.taken_at) * 1000000)::bigint, p.latitude_e7, p.longitude_e7, p.speed_cm_s, p.heading_cdeg, "
-    "p.accuracy_cm, p.altitude_cm, p.battery_percent "
+    "p.accuracy_cm, p.altitude_cm, p.battery_percent, (extract(epoch FROM p.received_at) * 1000000)::bigint "
     "FROM worker w LEFT JOIN latest_position p ON p.worker_id = w.id WHERE w.team = ANY ($1::text[])";
 
 static struct position position_of(const PGresult *result, int row) {
@@ -144,6 +145,10 @@ static struct position position_of(const PGresult *result, int row) {
   return p;
 }
 
+static int64_t heard_us(const PGresult *result, int row, int column) {
+  return team_heard_us(number(result, row, column), clock_wall_us(), clock_mono_us());
+}
+
 static void merge_row(struct team *team, const PGresult *result, int row) {
   struct slice worker = text(result, row, NAME), tracker = text(result, row, TRACKER);
   if (!ident_valid(worker.data, worker.len)) return;  // nothing of ours writes such a name
@@ -151,11 +156,12 @@ static void merge_row(struct team *team, const PGresult *result, int row) {
   team_merge_worker(team, worker);
   if (!PQgetisnull(result, row, SESSION_AT)) {
     bool online = *PQgetvalue(result, row, ONLINE) == 't';
-    team_merge_presence(team, worker, online, number(result, row, SESSION_AT), tracker);
+    team_merge_presence(team, worker, online, number(result, row, SESSION_AT), tracker,
+                        heard_us(result, row, SESSION_AT));
   }
   if (!PQgetisnull(result, row, TAKEN_AT)) {
     struct position position = position_of(result, row);
-    team_merge_position(team, worker, &position);
+    team_merge_position(team, worker, &position, heard_us(result, row, RECEIVED_AT));
   }
 }
 
@@ -197,11 +203,19 @@ bool snapshot_load(struct snapshot *snapshot, struct team *const *teams, size_t 
          load_rows(snapshot, teams, count) && command(snapshot, "COMMIT") && succeed(snapshot);
 }
 
-bool snapshot_teams(struct snapshot *snapshot, struct snapshot_team **out_teams, size_t *out_count) {
-  PGresult *result = query(snapshot,
-                           "SELECT team, count(*), count(*) FILTER (WHERE online) FROM worker GROUP BY team "
-                           "ORDER BY team COLLATE \"C\"",
-                           NULL);
+static const char teams_sql[] =
+    "SELECT w.team, count(*), count(*) FILTER (WHERE w.online AND s.fresh), "
+    "count(*) FILTER (WHERE w.online AND NOT s.fresh) "
+    "FROM worker w LEFT JOIN latest_position p ON p.worker_id = w.id, "
+    "LATERAL (SELECT $1::bigint = 0 OR coalesce(greatest(p.received_at, w.session_at) > "
+    "now() - $1::bigint * interval '1 microsecond', false) AS fresh) s "
+    "GROUP BY w.team ORDER BY w.team COLLATE \"C\"";
+
+bool snapshot_teams(struct snapshot *snapshot, int64_t stale_after_us, struct snapshot_team **out_teams,
+                    size_t *out_count) {
+  char parameter[24];
+  snprintf(parameter, sizeof parameter, "%lld", (long long)stale_after_us);
+  PGresult *result = query(snapshot, teams_sql, parameter);
   if (!result) return false;
   int rows = PQntuples(result);
   struct snapshot_team *teams = calloc((size_t)rows + 1, sizeof *teams);
@@ -210,6 +224,7 @@ bool snapshot_teams(struct snapshot *snapshot, struct snapshot_team **out_teams,
     snprintf(teams[row].name, sizeof teams[row].name, "%s", PQgetvalue(result, row, 0));
     teams[row].workers = number(result, row, 1);
     teams[row].online = number(result, row, 2);
+    teams[row].stale = number(result, row, 3);
   }
   PQclear(result);
   *out_teams = teams;

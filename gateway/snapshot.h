@@ -21,7 +21,7 @@ struct snapshot_point {
 
 struct snapshot_team {
   char name[IDENT_MAX_BYTES + 1];
-  int64_t workers, online;
+  int64_t workers, online, stale;  // online: those not stale
 };
 
 struct snapshot *snapshot_new(const char *database_url);
@@ -32,9 +32,9 @@ void snapshot_free(struct snapshot *snapshot);
 bool snapshot_load(struct snapshot *snapshot, struct team *const *teams, size_t count, struct snapshot_point *out_point)
     __attribute__((warn_unused_result));
 
-// All teams with their counts, sorted by name; the caller frees them.
-bool snapshot_teams(struct snapshot *snapshot, struct snapshot_team **out_teams, size_t *out_count)
-    __attribute__((warn_unused_result));
+// All teams with their counts, sorted by name; the caller frees them. stale_after_us: as in directory.h.
+bool snapshot_teams(struct snapshot *snapshot, int64_t stale_after_us, struct snapshot_team **out_teams,
+                    size_t *out_count) __attribute__((warn_unused_result));
 
 // Whether any worker of this team was ever seen.
 bool snapshot_knows(struct snapshot *snapshot, const char *team, bool *out_known) __attribute__((warn_unused_result));

@@ -7,19 +7,25 @@
 #include "hash.h"
 
 #define FIRST_BUCKETS 64
-#define DELTA_CACHE 4             // cursors that are in use at the same time: one per interval, and stragglers
+#define DELTA_CACHE 4   // cursors that are in use at the same time: one per interval, and stragglers
+#define WHEEL_SLOTS 64  // those due later are looked at once in a turn of the wheel
+#define WHEEL_SLOT_US 250000
 #define FRAME_MAX_AGE_US 1000000  // a frame says when it was made, and viewers may set their clocks by it
 
 struct worker {
   struct worker *newer, *older;  // by change
   struct worker *next;           // in the bucket
+  struct worker *slot_next;      // in the wheel
   uint64_t version;
   struct position position;  // has == 0 if it never sent one
   int64_t session_us;        // 0 if none is known
+  int64_t heard_us;          // when the newest position or session was heard
   char *row;                 // encoded; out of date if row_version is not version
   uint64_t row_version;
   uint16_t row_len, row_capacity;
   bool online;
+  bool stale;    // of somebody who is online
+  bool waiting;  // in the wheel
   uint8_t name_len, tracker_len;
   char tracker[IDENT_MAX_BYTES];
   char name[];
@@ -41,6 +47,10 @@ struct team {
   int64_t snapshot_us;
   struct delta deltas[DELTA_CACHE];  // of this version
   size_t delta_count, delta_next;
+  int64_t stale_after_us;  // 0: nobody turns stale
+  int64_t now_us;          // as team_expire was last told
+  int64_t turned;          // the slot, counted from the clock's start, that the wheel has been turned to
+  struct worker *wheel[WHEEL_SLOTS];
   char name[IDENT_MAX_BYTES + 1];
 };
 
@@ -161,22 +171,79 @@ static struct worker *find_or_add(struct team *team, struct slice name, bool *ou
   return w;
 }
 
+// ---- staleness ----
+
+static void wait_in_wheel(struct team *team, struct worker *w) {
+  int64_t slot = (w->heard_us + team->stale_after_us) / WHEEL_SLOT_US + 1;
+  if (slot <= team->turned) slot = team->turned + 1;
+  if (slot >= team->turned + WHEEL_SLOTS) slot = team->turned + WHEEL_SLOTS - 1;
+  struct worker **head = &team->wheel[slot % WHEEL_SLOTS];
+  w->slot_next = *head;
+  w->waiting = true;
+  *head = w;
+}
+
+// To be called after every change of online or heard_us. Returns true if viewers see a difference.
+static bool settle(struct team *team, struct worker *w) {
+  if (!team->stale_after_us) return false;
+  bool stale = w->online && w->heard_us + team->stale_after_us <= team->now_us;
+  bool seen = stale != w->stale;
+  w->stale = stale;
+  if (w->online && !stale && !w->waiting) wait_in_wheel(team, w);
+  return seen;
+}
+
+void team_watch(struct team *team, int64_t stale_after_us, int64_t now_us) {
+  team->stale_after_us = stale_after_us;
+  team->now_us = now_us;
+  team->turned = now_us / WHEEL_SLOT_US;
+}
+
+bool team_expire(struct team *team, int64_t now_us) {
+  uint64_t before = team->version;
+  int64_t until = now_us / WHEEL_SLOT_US, slot = team->turned + 1;
+  if (until - team->turned > WHEEL_SLOTS) slot = until - WHEEL_SLOTS + 1;  // a whole turn: every slot once
+  team->now_us = now_us;
+  if (until > team->turned) team->turned = until;
+  for (; slot <= until; slot++) {
+    struct worker *due = team->wheel[slot % WHEEL_SLOTS];
+    team->wheel[slot % WHEEL_SLOTS] = NULL;
+    for (struct worker *w = due, *next; w; w = next) {
+      next = w->slot_next;
+      w->waiting = false;
+      if (settle(team, w)) mark_changed(team, w);  // one heard since waits again, somebody offline no more
+    }
+  }
+  return team->version != before;
+}
+
+int64_t team_heard_us(int64_t at_us, int64_t now_wall_us, int64_t now_us) {
+  if (at_us < 0) at_us = 0;  // no tracker says so
+  return at_us < now_wall_us ? now_us - (now_wall_us - at_us) : now_us;
+}
+
 // ---- merging ----
 
-static bool take_position(struct worker *w, const struct position *position) {
+static void hear(struct worker *w, int64_t heard_us) {
+  if (heard_us > w->heard_us) w->heard_us = heard_us;
+}
+
+static bool take_position(struct worker *w, const struct position *position, int64_t heard_us) {
   if (w->position.has && position->taken_at_us <= w->position.taken_at_us) return false;
   w->position = *position;
+  hear(w, heard_us);
   return true;
 }
 
 // Sessions are ordered by their start, and within one session offline comes after online. Keeping the greatest of that
 // order makes a late or repeated message harmless. Returns true if viewers see a difference.
-static bool take_presence(struct worker *w, bool online, int64_t session_us, struct slice tracker) {
+static bool take_presence(struct worker *w, bool online, int64_t session_us, struct slice tracker, int64_t heard_us) {
   if (session_us < w->session_us || (session_us == w->session_us && (online || !w->online))) return false;
   bool same_tracker = tracker.len == w->tracker_len && memcmp(tracker.data, w->tracker, tracker.len) == 0;
   bool seen = online != w->online || !same_tracker;
   w->session_us = session_us;
   w->online = online;
+  if (online) hear(w, heard_us);
   if (!same_tracker) {
     w->tracker_len = (uint8_t)tracker.len;
     memcpy(w->tracker, tracker.data, tracker.len);
@@ -184,58 +251,63 @@ static bool take_presence(struct worker *w, bool online, int64_t session_us, str
   return seen;
 }
 
-bool team_merge_worker(struct team *team, struct slice worker) {
-  bool added;
-  struct worker *w = find_or_add(team, worker, &added);
-  if (added) mark_changed(team, w);
-  return added;
-}
-
-bool team_merge_position(struct team *team, struct slice worker, const struct position *position) {
-  bool added;
-  struct worker *w = find_or_add(team, worker, &added);
-  bool changed = take_position(w, position);
-  if (changed || added) mark_changed(team, w);
-  return changed || added;
-}
-
-bool team_merge_presence(struct team *team, struct slice worker, bool online, int64_t session_us,
-                         struct slice tracker) {
-  bool added;
-  struct worker *w = find_or_add(team, worker, &added);
-  bool changed = take_presence(w, online, session_us, tracker);
-  if (changed || added) mark_changed(team, w);
-  return changed || added;
-}
-
-bool team_merge_update(struct team *team, const struct update *update, struct slice tracker) {
-  bool added;
-  struct worker *w = find_or_add(team, update->worker, &added);
-  bool changed = added;
-  if (update->has_position && take_position(w, &update->position)) changed = true;
-  const struct presence *p = &update->presence;
-  if (update->has_presence && take_presence(w, p->online, p->session_us, tracker)) changed = true;
+// The end of every merge into w.
+static bool conclude(struct team *team, struct worker *w, bool changed) {
+  if (settle(team, w)) changed = true;
   if (changed) mark_changed(team, w);
   return changed;
 }
 
+bool team_merge_worker(struct team *team, struct slice worker) {
+  bool added;
+  struct worker *w = find_or_add(team, worker, &added);
+  return conclude(team, w, added);
+}
+
+bool team_merge_position(struct team *team, struct slice worker, const struct position *position, int64_t heard_us) {
+  bool changed;
+  struct worker *w = find_or_add(team, worker, &changed);
+  if (take_position(w, position, heard_us)) changed = true;
+  return conclude(team, w, changed);
+}
+
+bool team_merge_presence(struct team *team, struct slice worker, bool online, int64_t session_us, struct slice tracker,
+                         int64_t heard_us) {
+  bool changed;
+  struct worker *w = find_or_add(team, worker, &changed);
+  if (take_presence(w, online, session_us, tracker, heard_us)) changed = true;
+  return conclude(team, w, changed);
+}
+
+bool team_merge_update(struct team *team, const struct update *update, struct slice tracker, int64_t heard_us) {
+  bool changed;
+  struct worker *w = find_or_add(team, update->worker, &changed);
+  if (update->has_position && take_position(w, &update->position, heard_us)) changed = true;
+  const struct presence *p = &update->presence;
+  if (update->has_presence && take_presence(w, p->online, p->session_us, tracker, heard_us)) changed = true;
+  return conclude(team, w, changed);
+}
+
 bool team_merge_team(struct team *team, const struct team *from) {
-  bool changed = false;
+  bool any = false;
   for (const struct worker *other = from->oldest; other; other = other->newer) {
-    bool differs;
-    struct worker *w = find_or_add(team, (struct slice){other->name, other->name_len}, &differs);
-    if (other->position.has && take_position(w, &other->position)) differs = true;
+    bool changed;
+    struct worker *w = find_or_add(team, (struct slice){other->name, other->name_len}, &changed);
+    if (other->position.has && take_position(w, &other->position, other->heard_us)) changed = true;
     struct slice tracker = {other->tracker, other->tracker_len};
-    if (other->session_us && take_presence(w, other->online, other->session_us, tracker)) differs = true;
-    if (differs) mark_changed(team, w);
-    changed = changed || differs;
+    if (other->session_us && take_presence(w, other->online, other->session_us, tracker, other->heard_us))
+      changed = true;
+    if (conclude(team, w, changed)) any = true;
   }
-  return changed;
+  return any;
 }
 
 struct team *team_copy(const struct team *team) {
   struct team *copy = team_new(team->name);
   team_merge_team(copy, team);
+  for (struct worker *w = copy->newest; w; w = w->older) {
+    w->stale = find(team, (struct slice){w->name, w->name_len})->stale;
+  }
   return copy;
 }
 
@@ -244,7 +316,9 @@ struct team *team_copy(const struct team *team) {
 static struct view_row row_of(const struct worker *w) {
   return (struct view_row){.worker = {w->name, w->name_len},
                            .position = w->position.has ? &w->position : NULL,
-                           .online = w->online,
+                           .status = !w->online ? VIEW_OFFLINE
+                                     : w->stale ? VIEW_STALE
+                                                : VIEW_ONLINE,
                            .tracker = {w->tracker, w->tracker_len}};
 }
 

@@ -6,6 +6,11 @@
 //
 // Merging is commutative and idempotent: whatever the order and however often positions and presences come (live, from
 // Postgres, from the log), the state ends up the same. Two states merge the same way.
+//
+// A worker that is connected but has been silent for a while is shown as stale. Silence is measured on our own
+// monotonic clock, from when its newest position or its session was heard (heard_us): so a server whose clock is wrong
+// or jumps makes nobody stale that is heard live. Those who may turn stale wait in a wheel of time slots, each worker
+// once: what team_expire costs is what has become due, not the team's size.
 #ifndef MUSTER_TEAM_H
 #define MUSTER_TEAM_H
 
@@ -28,15 +33,25 @@ size_t team_count(const struct team *team);
 // Counts the changes; starts at 1, so that the cursor 0 can mean "has nothing yet".
 uint64_t team_version(const struct team *team);
 
+// From now on workers turn stale after so long a silence; without, or with 0, nobody ever does.
+void team_watch(struct team *team, int64_t stale_after_us, int64_t now_us);
+// Time has come to now_us: true if anybody turned stale.
+bool team_expire(struct team *team, int64_t now_us);
+// When we could have heard what a tracker received at at_us by its clock: now at the latest. Pairs of now are of one
+// moment.
+int64_t team_heard_us(int64_t at_us, int64_t now_wall_us, int64_t now_us);
+
 // Each makes the worker known if it is not, and returns true if that changed what viewers see.
 bool team_merge_worker(struct team *team, struct slice worker);
 // The greatest taken_at wins; an equal one is a duplicate.
-bool team_merge_position(struct team *team, struct slice worker, const struct position *position);
+bool team_merge_position(struct team *team, struct slice worker, const struct position *position, int64_t heard_us);
 // The greatest session wins; an offline ends the session it names, for good, and no other.
-bool team_merge_presence(struct team *team, struct slice worker, bool online, int64_t session_us, struct slice tracker);
+bool team_merge_presence(struct team *team, struct slice worker, bool online, int64_t session_us, struct slice tracker,
+                         int64_t heard_us);
 // Both parts of an update that came in a batch of this tracker.
-bool team_merge_update(struct team *team, const struct update *update, struct slice tracker);
+bool team_merge_update(struct team *team, const struct update *update, struct slice tracker, int64_t heard_us);
 bool team_merge_team(struct team *team, const struct team *from);
+// As it is shown now; the copy does not age.
 struct team *team_copy(const struct team *team);
 
 // Calls back for every worker, newest change first.

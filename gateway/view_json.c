@@ -73,8 +73,9 @@ static char *put_measures(char *to, const struct position *p) {
   return put_optional(to, p, POSITION_HAS_BATTERY, p->battery_percent, 0);
 }
 
-static char *put_status(char *to, bool online) {
-  return online ? PUT(to, "\"online\"") : PUT(to, "\"offline\"");
+static char *put_status(char *to, enum view_status status) {
+  if (status == VIEW_ONLINE) return PUT(to, "\"online\"");
+  return status == VIEW_STALE ? PUT(to, "\"stale\"") : PUT(to, "\"offline\"");
 }
 
 static char *put_tracker(char *to, struct slice tracker) {
@@ -86,7 +87,7 @@ char *view_json_row(char *to, const struct view_row *row) {
   to = put_quoted(to, row->worker);
   *to++ = ',';
   to = row->position ? put_measures(to, row->position) : PUT(to, "null,null,null,null,null,null,null,null,");
-  to = put_status(to, row->online);
+  to = put_status(to, row->status);
   *to++ = ',';
   to = put_tracker(to, row->tracker);
   *to++ = ']';
@@ -113,7 +114,7 @@ static char *put_properties(char *to, const struct view_row *row) {
   to = put_property(to, "altitude_m", p, POSITION_HAS_ALTITUDE, p->altitude_cm, 2);
   to = put_property(to, "battery_percent", p, POSITION_HAS_BATTERY, p->battery_percent, 0);
   to = PUT(to, ",\"status\":");
-  to = put_status(to, row->online);
+  to = put_status(to, row->status);
   to = PUT(to, ",\"tracker\":");
   to = put_tracker(to, row->tracker);
   *to++ = '}';

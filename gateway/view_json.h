@@ -15,11 +15,17 @@
 #include "position.h"
 #include "update.h"
 
+enum view_status {
+  VIEW_OFFLINE,
+  VIEW_STALE,  // connected, but silent for a while
+  VIEW_ONLINE,
+};
+
 // What a view shows of a worker.
 struct view_row {
   struct slice worker;
   const struct position *position;  // NULL if it never sent one
-  bool online;
+  enum view_status status;
   struct slice tracker;  // empty if it is not known
 };
 

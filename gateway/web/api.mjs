@@ -9,7 +9,7 @@ export class ApiError extends Error {
   }
 }
 
-/** @typedef {{team: string, workers: number, online: number, offline: number}} TeamCount */
+/** @typedef {{team: string, workers: number, online: number, stale: number, offline: number}} TeamCount */
 
 const TIMEOUT_MS = 10000;
 

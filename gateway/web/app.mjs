@@ -292,14 +292,15 @@ function covered() {
  * @param {App} app
  */
 function shownState(app) {
-  /** @type {Record<string, {position: [number, number] | null, online: boolean}>} */
+  /** @type {Record<string, {position: [number, number] | null, status: string}>} */
   const workers = {};
   for (const worker of app.roster.workers()) {
-    workers[worker.worker] = { position: app.mapView.shownAt(worker), online: worker.online };
+    workers[worker.worker] = { position: app.mapView.shownAt(worker), status: worker.status };
   }
   return {
     team: app.team,
     online: app.roster.online,
+    stale: app.roster.stale,
     total: app.roster.total,
     connection: app.connection.kind,
     baseMap: app.baseMap?.state ?? 'land',

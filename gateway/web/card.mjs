@@ -39,8 +39,8 @@ export class Card {
     if (!worker) return;
     element('card-name').textContent = worker.worker;
     const status = element('card-status');
-    status.textContent = worker.online ? texts.statusOnline : texts.statusOffline;
-    status.dataset.online = String(worker.online);
+    status.textContent = texts.status[worker.status];
+    status.dataset.status = worker.status;
     const age = worker.takenAtUs === null ? texts.noPosition : texts.ago(formatAge(serverMs - worker.takenAtUs / 1000));
     this.#fact(texts.age, age);
     this.#fact(texts.speed, formatSpeed(worker.speed));

@@ -97,8 +97,8 @@ function option(worker, index) {
   row.setAttribute('aria-selected', 'false');
   const status = document.createElement('span');
   status.className = 'status';
-  status.dataset.online = String(worker.online);
-  status.textContent = worker.online ? texts.statusOnline : texts.statusOffline;
+  status.dataset.status = worker.status;
+  status.textContent = texts.status[worker.status];
   row.append(worker.worker, status);
   return row;
 }

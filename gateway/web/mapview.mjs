@@ -218,16 +218,16 @@ export class MapView {
     return seen;
   }
 
-  /** Who is online covers who is not, and the selected one covers all. @param {Seen[]} seen */
+  /** Who is online covers who is stale, and those who is offline; the selected one covers all. @param {Seen[]} seen */
   #drawMarkers(seen) {
     const { heading } = this.#motion;
     /** @type {Seen | undefined} */
     let selected;
-    for (const online of [false, true]) {
+    for (const status of ['offline', 'stale', 'online']) {
       for (const one of seen) {
         const { worker, x, y } = one;
         if (worker === this.#selected) selected = one;
-        else if (worker.online === online) this.#markers.add(x, y, this.#kind(worker), heading[worker.slot]);
+        else if (worker.status === status) this.#markers.add(x, y, this.#kind(worker), heading[worker.slot]);
       }
     }
     if (!selected) return;
@@ -237,7 +237,7 @@ export class MapView {
 
   /** @param {Worker} worker @returns {import('./markers.mjs').Kind} */
   #kind(worker) {
-    if (!worker.online) return 'offline';
+    if (worker.status !== 'online') return worker.status;
     const travels = !Number.isNaN(this.#motion.heading[worker.slot]) && (worker.speed ?? TRAVEL_M_S) >= TRAVEL_M_S;
     return travels ? 'travelling' : 'online';
   }

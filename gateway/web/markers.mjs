@@ -3,10 +3,10 @@
 // is drawn once, in every direction, and copied from there: ten thousand copies take a fraction of a picture's time,
 // with and without a graphics card, and no image file is needed.
 //
-// online: a filled disc, drawn out to a point in the direction of travel; offline: a hollow diamond.
+// online: a filled disc, drawn out to a point in the direction of travel; stale: a ring; offline: a hollow diamond.
 
 /** @typedef {import('./palette.mjs').MarkerColours} MarkerColours */
-/** @typedef {'offline' | 'online' | 'travelling'} Kind */
+/** @typedef {'offline' | 'stale' | 'online' | 'travelling'} Kind */
 
 /**
  * @typedef {object} Look  everything that a marker's picture depends on
@@ -18,7 +18,13 @@
 /** So many directions are drawn ahead: a step of 7.5° is not seen at this size. */
 const DIRECTIONS = 48;
 const ONLINE = DIRECTIONS;
-const OFFLINE = DIRECTIONS + 1;
+const STALE = DIRECTIONS + 1;
+const OFFLINE = DIRECTIONS + 2;
+/** @type {Record<'online' | 'stale' | 'offline', number>} */
+const STANDING = { online: ONLINE, stale: STALE, offline: OFFLINE };
+/** @type {Kind[]} */
+const KINDS = ['online', 'stale', 'offline'];
+const SPRITES = DIRECTIONS + 3;
 /** From the middle of a marker to its tip, in radii. */
 const TIP = 1.85;
 const SELECTED_SCALE = 1.3;
@@ -67,7 +73,7 @@ export class Markers {
   add(x, y, kind, heading) {
     const look = /** @type {Look} */ (this.#look);
     const direction = Math.round((heading / 360) * DIRECTIONS) % DIRECTIONS;
-    const sprite = kind === 'travelling' ? direction : kind === 'online' ? ONLINE : OFFLINE;
+    const sprite = kind === 'travelling' ? direction : STANDING[kind];
     const size = this.#spritePixels;
     // At whole pixels a copy is a copy: sharp, and several times faster than one that must be resampled.
     const left = Math.round(x * look.pixelRatio - size / 2);
@@ -104,11 +110,11 @@ export class Markers {
   #drawSprites(look) {
     const half = Math.ceil((look.radius * TIP + 4) * look.pixelRatio);
     this.#spritePixels = 2 * half;
-    this.#sprites.width = this.#spritePixels * (DIRECTIONS + 2);
+    this.#sprites.width = this.#spritePixels * SPRITES;
     this.#sprites.height = this.#spritePixels;
     const context = /** @type {CanvasRenderingContext2D} */ (this.#sprites.getContext('2d'));
-    for (let i = 0; i < DIRECTIONS + 2; i++) {
-      const kind = i === ONLINE ? 'online' : i === OFFLINE ? 'offline' : 'travelling';
+    for (let i = 0; i < SPRITES; i++) {
+      const kind = i < DIRECTIONS ? 'travelling' : KINDS[i - DIRECTIONS];
       context.setTransform(look.pixelRatio, 0, 0, look.pixelRatio, this.#spritePixels * i + half, half);
       drawMarker(context, look.radius, kind, (i * 360) / DIRECTIONS, look.colours);
     }
@@ -130,7 +136,7 @@ function drawMarker(context, radius, kind, heading, colours) {
   const line = Math.max(1.8, 0.36 * radius);
   const outline = new Path2D();
   if (kind === 'travelling') traceDrop(outline, radius);
-  else if (kind === 'online') outline.arc(0, 0, radius, 0, 2 * Math.PI);
+  else if (kind !== 'offline') outline.arc(0, 0, radius, 0, 2 * Math.PI);
   else traceDiamond(outline, 1.25 * radius);
   context.save();
   if (kind === 'travelling') context.rotate((heading * Math.PI) / 180);
@@ -141,11 +147,12 @@ function drawMarker(context, radius, kind, heading, colours) {
   context.strokeStyle = context.fillStyle = colours.rim;
   context.lineWidth = 2 * rim;
   context.stroke(outline);
-  if (kind === 'offline') {
+  if (kind === 'offline' || kind === 'stale') {
     context.fill(outline);
     const inner = new Path2D();
-    traceDiamond(inner, 1.25 * radius - line * Math.SQRT1_2);
-    context.strokeStyle = colours.offline;
+    if (kind === 'stale') inner.arc(0, 0, radius - line / 2, 0, 2 * Math.PI);
+    else traceDiamond(inner, 1.25 * radius - line * Math.SQRT1_2);
+    context.strokeStyle = kind === 'stale' ? colours.online : colours.offline;
     context.lineJoin = 'miter';
     context.lineWidth = line;
     context.stroke(inner);

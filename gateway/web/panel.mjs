@@ -50,9 +50,9 @@ export class Panel {
   /** @param {import('./roster.mjs').Roster | null} roster null while nothing is known of the team */
   showCount(roster) {
     element('count').classList.toggle('unknown', roster === null);
-    const { online = 0, total = 0, located = 0 } = roster ?? {};
+    const { online = 0, stale = 0, total = 0, located = 0 } = roster ?? {};
     setText('online', roster ? texts.onlineNumber(online) : texts.unknown);
-    setText('total', roster ? texts.onlineRest(total) : '');
+    setText('total', roster ? texts.onlineRest(total, stale) : '');
     element('bar').style.width = total > 0 ? `${(100 * online) / total}%` : '0';
     element('unlocated').hidden = total === located;
     setText('unlocated', texts.unlocated(total - located));

@@ -1,12 +1,14 @@
 // A team's state as the stream tells it: the last row of every worker. Pure. Each worker has a slot, a small integer
 // that stays its own for as long as the team is shown; motion.mjs and markers.mjs keep their arrays by it.
 
+/** @typedef {'online' | 'stale' | 'offline'} Status  stale: connected, but silent for a while */
+
 /**
  * @typedef {object} Worker
  * @property {string} worker
  * @property {number} slot
  * @property {boolean} present  in the team as of the last snapshot
- * @property {boolean} online
+ * @property {Status} status
  * @property {number | null} takenAtUs
  * @property {number | null} longitude
  * @property {number | null} latitude
@@ -44,6 +46,7 @@ export class Roster {
   /** @type {Map<string, number>} */
   #columns = new Map();
   online = 0;
+  stale = 0;
   total = 0;
   located = 0;
 
@@ -92,11 +95,12 @@ export class Roster {
   /** @param {unknown[][]} rows @returns {Change[]} */
   #applyRows(rows) {
     const changes = rows.map((row) => this.#applyRow(row));
-    this.online = this.total = this.located = 0;
+    this.online = this.stale = this.total = this.located = 0;
     for (const worker of this.#bySlot) {
       if (!worker.present) continue;
       this.total++;
-      if (worker.online) this.online++;
+      if (worker.status === 'online') this.online++;
+      if (worker.status === 'stale') this.stale++;
       if (worker.longitude !== null) this.located++;
     }
     return changes;
@@ -115,7 +119,8 @@ export class Roster {
     if (worker.longitude === null || worker.latitude === null) worker.longitude = worker.latitude = null;
     const tracker = this.#cell(row, 'tracker');
     worker.tracker = typeof tracker === 'string' ? tracker : null;
-    worker.online = this.#cell(row, 'status') === 'online';
+    const status = this.#cell(row, 'status');
+    worker.status = status === 'online' || status === 'stale' ? status : 'offline';
     worker.present = true;
     return { worker, previousUs };
   }
@@ -133,7 +138,7 @@ export class Roster {
       worker: name,
       slot: this.#bySlot.length,
       present: false,
-      online: false,
+      status: 'offline',
       takenAtUs: null,
       longitude: null,
       latitude: null,

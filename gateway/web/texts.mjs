@@ -13,7 +13,8 @@ export const texts = {
   map: 'Map of the team',
   team: 'Team',
   onlineNumber: (/** @type {number} */ online) => n(online),
-  onlineRest: (/** @type {number} */ total) => `of ${n(total)} online`,
+  onlineRest: (/** @type {number} */ total, /** @type {number} */ stale) =>
+    stale > 0 ? `of ${n(total)} online, ${n(stale)} stale` : `of ${n(total)} online`,
   unlocated: (/** @type {number} */ count) =>
     count === 1 ? '1 worker has not sent a position yet' : `${n(count)} workers have not sent a position yet`,
   teamOption: (/** @type {string} */ team, /** @type {number} */ online, /** @type {number} */ workers) =>
@@ -57,8 +58,7 @@ export const texts = {
 
   close: 'Close',
   center: 'Show on map',
-  statusOnline: 'Online',
-  statusOffline: 'Offline',
+  status: { online: 'Online', stale: 'Stale', offline: 'Offline' },
   speed: 'Speed',
   heading: 'Heading',
   battery: 'Battery',

@@ -73,7 +73,7 @@ def test_a_team_that_nobody_has_seen_is_unknown_to_an_admin(url, admin):
 
 def test_a_team_that_the_token_names_is_empty_until_somebody_comes(url, manager):
     assert json.loads(fetch(url + "/api/v1/teams", manager)[2]) == {
-        "teams": [{"team": "team-1", "workers": 0, "online": 0, "offline": 0}]}
+        "teams": [{"team": "team-1", "workers": 0, "online": 0, "stale": 0, "offline": 0}]}
     status, headers, body = fetch(url + "/api/v1/teams/team-1/positions", manager)
     assert (status, headers["Content-Type"]) == (200, "application/geo+json")
     assert json.loads(body) == {"type": "FeatureCollection", "features": []}

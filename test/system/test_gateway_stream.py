@@ -13,11 +13,13 @@ from views import PROGRAMS, FakeTracker, Stack, View, error_code, fetch, metrics
 
 STALL_MS = 1500
 LINGER_MS = 1000
+STALE_AFTER_MS = 2000
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory):
-    options = {"gateway": ["--stall-ms", str(STALL_MS), "--linger-ms", str(LINGER_MS)]}
+    options = {"gateway": ["--stall-ms", str(STALL_MS), "--linger-ms", str(LINGER_MS),
+                           "--stale-after-ms", str(STALE_AFTER_MS)]}
     here = Stack(tmp_path_factory.mktemp("stream"), PROGRAMS, trackers=1, gateways=2, options=options)
     here.up()
     yield here
@@ -204,6 +206,37 @@ def test_a_tracker_that_says_it_lost_live_batches_is_healed_too(ghost, stack, ur
         while "van-1" not in view.rows:
             view.until("delta")
         wait_for(lambda: metrics(url)['muster_gateway_heals_total{reason="live_lost"}'] >= 1)
+
+
+def statuses(features):
+    return {feature["properties"]["worker"]: feature["properties"]["status"] for feature in features}
+
+
+def test_who_is_connected_but_silent_is_stale_until_the_next_position(ghost, stack, url, admin):
+    team, at_us = "team-quiet", now_us()
+    with View(url, team, token(stack, team), "?interval_ms=0") as view:
+        view.next()
+        coming = [ghost.presence("van-1", True, at_us), ghost.update("van-1", at_us), ghost.presence("bike-2", True, at_us)]
+        ghost.live(team, 1, coming)
+        ghost.log(1, [ghost.presence("van-1", True, at_us, team), ghost.update("van-1", at_us, team),
+                      ghost.presence("bike-2", True, at_us, team)])
+        view.until("delta")
+        assert {row[9] for row in view.rows.values()} == {"online"}
+        while {row[9] for row in view.rows.values()} != {"stale"}:
+            stamp_us = view.until("delta")["time_us"]
+        silence_ms = (stamp_us - at_us) / 1000
+        assert STALE_AFTER_MS <= silence_ms < STALE_AFTER_MS + 2000
+        counts = {"team": team, "workers": 2, "online": 0, "stale": 2, "offline": 0}
+        wait_for(lambda: counts in json.loads(fetch(f"{url}/api/v1/teams", admin)[2])["teams"])
+        for gateway in stack.gateways:  # the one that holds the view, and the one that asks Postgres
+            answer = fetch(f"{stack.own_url(gateway)}/api/v1/teams/{team}/positions", admin)
+            assert statuses(json.loads(answer[2])["features"]) == {"van-1": "stale", "bike-2": "stale"}
+        ghost.live(team, 2, [ghost.update("van-1", now_us())])
+        view.until("delta")
+        assert view.rows["van-1"][9] == "online" and view.rows["bike-2"][9] == "stale"
+        ghost.live(team, 3, [ghost.presence("bike-2", False, at_us)])
+        while view.rows["bike-2"][9] != "offline":
+            view.until("delta")
 
 
 def test_a_viewer_that_takes_nothing_is_closed_and_delays_nobody(ghost, stack, url):

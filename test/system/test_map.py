@@ -240,10 +240,26 @@ def test_the_view_outlives_the_gateway_that_served_it(page, stack):
     stack.restart(GATEWAYS[0])
 
 
+def test_workers_that_fall_silent_are_shown_stale_until_they_are_heard_again(page, simulator):
+    """Stopped, the simulator keeps its connections, as devices in a tunnel would."""
+    simulator.send_signal(signal.SIGSTOP)
+    try:
+        state = page.await_state(lambda state: state["stale"] == PER_TEAM, seconds=25)
+        assert state["online"] == 0 and all(worker["status"] == "stale" for worker in state["workers"].values())
+        assert page.text("total") == f"of {PER_TEAM} online, {PER_TEAM} stale"
+        name = sorted(state["workers"])[0]
+        ActionChains(page.browser).click(page.browser.find_element(By.ID, "find")).send_keys(name, Keys.ENTER).perform()
+        assert page.text("card-status") == "Stale"
+    finally:
+        simulator.send_signal(signal.SIGCONT)
+    page.await_state(lambda state: state["online"] == PER_TEAM and state["stale"] == 0)
+    ActionChains(page.browser).send_keys(Keys.ESCAPE).perform()
+
+
 def test_workers_that_leave_are_shown_offline(page, simulator):
     """The last test: it ends the simulator."""
     simulator.send_signal(signal.SIGINT)
     state = page.await_state(lambda state: state["online"] == 0)
     assert state["total"] == PER_TEAM
-    assert all(worker["position"] and not worker["online"] for worker in state["workers"].values())
+    assert all(worker["position"] and worker["status"] == "offline" for worker in state["workers"].values())
     assert page.text("online") == "0"

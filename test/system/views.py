@@ -144,6 +144,10 @@ class FakeTracker:
         position = {"taken_at_us": taken_at_us, "latitude_e7": 473768812, "longitude_e7": 85417231}
         return team_pb2.Update(worker=worker, position=position, received_at_us=taken_at_us, team=team)
 
+    def presence(self, worker, online, session_us, team=None):
+        presence = {"online": online, "session_us": session_us, "at_us": session_us}
+        return team_pb2.Update(worker=worker, presence=presence, received_at_us=session_us, team=team)
+
     def live(self, team, number, updates):
         batch = team_pb2.TeamBatch(tracker=self.name, started_at_us=self.started_at_us, number=number, updates=updates)
         self.publish(f"muster.pos.{team}", batch)

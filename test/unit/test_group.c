@@ -37,7 +37,7 @@ static void test_updates_reach_the_joined_teams_only(void **state) {
   append(&log, "team-3", "d", 10);
   append(&log, "team", "e", 10);
   append(&log, "team-11", "f", 10);
-  assert_true(group_merge_log(group, log.data, log.len));
+  assert_true(group_merge_log(group, log.data, log.len, 0, 0));
   assert_int_equal(team_count(group->members[0].state), 1);
   assert_int_equal(team_count(group->members[1].state), 2);
   buffer_fini(&log);
@@ -52,7 +52,7 @@ static void test_what_is_taken_is_not_given_again(void **state) {
   assert_null(group_take(&group->members[0]));
   batch_append_header(&log, &(struct batch_header){{"tracker-1", 9}, 1, 1});
   append(&log, "team-1", "a", 10);
-  assert_true(group_merge_log(group, log.data, log.len));
+  assert_true(group_merge_log(group, log.data, log.len, 0, 0));
   struct team *taken = group_take(&group->members[0]);
   assert_int_equal(team_count(taken), 1);
   assert_null(group_take(&group->members[0]));
@@ -71,7 +71,7 @@ static void test_a_team_that_was_left_is_passed_over(void **state) {
   batch_append_header(&log, &(struct batch_header){{"tracker-1", 9}, 1, 1});
   append(&log, "team-1", "a", 10);
   append(&log, "team-2", "b", 10);
-  assert_true(group_merge_log(group, log.data, log.len));
+  assert_true(group_merge_log(group, log.data, log.len, 0, 0));
   assert_null(group_take(&group->members[0]));
   assert_int_equal(team_count(group->members[1].state), 1);
   buffer_fini(&log);
@@ -90,7 +90,7 @@ static void test_many_teams_are_all_found(void **state) {
     append(&log, name, "a", 10);
   }
   group_index(group);
-  assert_true(group_merge_log(group, log.data, log.len));
+  assert_true(group_merge_log(group, log.data, log.len, 0, 0));
   for (int i = 0; i < 1000; i++) assert_int_equal(team_count(group->members[i].state), 1);
   buffer_fini(&log);
   group_free(group);
@@ -110,7 +110,7 @@ static void test_a_name_is_compared_to_its_end(void **state) {
   struct buffer log = {0};
   batch_append_header(&log, &(struct batch_header){{"tracker-1", 9}, 1, 1});
   append(&log, shorter, "a", 10);
-  assert_true(group_merge_log(group, log.data, log.len));
+  assert_true(group_merge_log(group, log.data, log.len, 0, 0));
   assert_int_equal(team_count(group->members[0].state), 0);
   buffer_fini(&log);
   group_free(group);
@@ -120,8 +120,8 @@ static void test_bytes_that_are_no_batch(void **state) {
   (void)state;
   const char *const teams[] = {"team-1"};
   struct group *group = group_of(teams, 1);
-  assert_false(group_merge_log(group, "garbage", 7));
-  assert_false(group_merge_log(group, "", 0));
+  assert_false(group_merge_log(group, "garbage", 7, 0, 0));
+  assert_false(group_merge_log(group, "", 0, 0, 0));
   group_free(group);
 }
 

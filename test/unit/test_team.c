@@ -134,7 +134,7 @@ static void random_operation(struct team *team, struct model *models) {
   if (what == 0 && !both) {
     team_merge_worker(team, update.worker);
   } else {
-    team_merge_update(team, &update, text(trackers[tracker_of(session_us)]));
+    team_merge_update(team, &update, text(trackers[tracker_of(session_us)]), 0);
   }
   models[i].known = true;
   if (update.has_position && taken_at_us > models[i].taken_at_us) models[i].taken_at_us = taken_at_us;
@@ -179,12 +179,12 @@ static void test_order_and_repetition_do_not_matter(void **state) {
                                    .position = position_at(1000 + rand() % 50),
                                    .has_presence = rand() % 2,
                                    .presence = {.online = rand() % 2, .session_us = session_us}};
-      team_merge_update(forward, &updates[k], text(trackers[tracker_of(session_us)]));
+      team_merge_update(forward, &updates[k], text(trackers[tracker_of(session_us)]), 0);
     }
     for (int k = 0; k < 400; k++) {
       int at = k < 120 ? 119 - k : rand() % 120;
       struct slice tracker = text(trackers[tracker_of(updates[at].presence.session_us)]);
-      team_merge_update(rand() % 2 || k < 120 ? shuffled : half, &updates[at], tracker);
+      team_merge_update(rand() % 2 || k < 120 ? shuffled : half, &updates[at], tracker, 0);
     }
     team_merge_team(shuffled, half);
     struct screen a = {0}, b = {0}, c = {0};
@@ -205,14 +205,14 @@ static void test_offline_ends_only_the_session_it_names(void **state) {
   (void)state;
   struct team *team = team_new("team-1");
   struct slice worker = text("w-1");
-  assert_true(team_merge_presence(team, worker, true, 10, text("tracker-1")));
-  assert_true(team_merge_presence(team, worker, true, 20, text("tracker-2")));
-  assert_false(team_merge_presence(team, worker, false, 10, text("tracker-1")));
+  assert_true(team_merge_presence(team, worker, true, 10, text("tracker-1"), 0));
+  assert_true(team_merge_presence(team, worker, true, 20, text("tracker-2"), 0));
+  assert_false(team_merge_presence(team, worker, false, 10, text("tracker-1"), 0));
   struct screen screen = {0};
   bring_up(&screen, team);
   assert_non_null(strstr(screen.rows[1], "\"online\",\"tracker-2\""));
-  assert_true(team_merge_presence(team, worker, false, 20, text("tracker-2")));
-  assert_false(team_merge_presence(team, worker, true, 20, text("tracker-2")));  // a late word of the ended session
+  assert_true(team_merge_presence(team, worker, false, 20, text("tracker-2"), 0));
+  assert_false(team_merge_presence(team, worker, true, 20, text("tracker-2"), 0));  // a late word of the ended session
   bring_up(&screen, team);
   assert_non_null(strstr(screen.rows[1], "\"offline\",\"tracker-2\""));
   team_free(team);
@@ -223,10 +223,10 @@ static void test_what_changes_nothing_makes_no_version(void **state) {
   struct team *team = team_new("team-1");
   struct position position = position_at(1000), older = position_at(999);
   assert_int_equal(team_version(team), 1);
-  assert_true(team_merge_position(team, text("w-1"), &position));
+  assert_true(team_merge_position(team, text("w-1"), &position, 0));
   uint64_t version = team_version(team);
-  assert_false(team_merge_position(team, text("w-1"), &position));
-  assert_false(team_merge_position(team, text("w-1"), &older));
+  assert_false(team_merge_position(team, text("w-1"), &position, 0));
+  assert_false(team_merge_position(team, text("w-1"), &older, 0));
   assert_false(team_merge_worker(team, text("w-1")));
   assert_int_equal(team_version(team), version);
   team_free(team);
@@ -236,10 +236,10 @@ static void test_frames_are_shared_while_nothing_changes(void **state) {
   (void)state;
   struct team *team = team_new("team-1");
   struct position position = position_at(1000);
-  team_merge_position(team, text("w-1"), &position);
+  team_merge_position(team, text("w-1"), &position, 0);
   uint64_t cursor = team_version(team);
   position = position_at(1001);
-  team_merge_position(team, text("w-2"), &position);
+  team_merge_position(team, text("w-2"), &position, 0);
   struct view_frame *a = team_frame(team, cursor, now_us), *b = team_frame(team, cursor, now_us);
   struct view_frame *s = team_frame(team, 0, now_us), *t = team_frame(team, 0, now_us);
   assert_ptr_equal(a, b);
@@ -248,7 +248,7 @@ static void test_frames_are_shared_while_nothing_changes(void **state) {
   assert_int_equal(s->rows, 2);
   // A frame in a viewer's hands stays as it is while the team goes on.
   position = position_at(1002);
-  team_merge_position(team, text("w-1"), &position);
+  team_merge_position(team, text("w-1"), &position, 0);
   struct view_frame *c = team_frame(team, cursor, now_us), *u = team_frame(team, 0, now_us);
   assert_ptr_not_equal(a, c);
   assert_ptr_not_equal(s, u);
@@ -277,7 +277,7 @@ static void test_more_cursors_than_the_cache_holds(void **state) {
   struct view_frame *frames[10];
   for (int i = 0; i < 10; i++) {
     struct position position = position_at(1000 + i);
-    team_merge_position(team, text(worker_name((unsigned)i)), &position);
+    team_merge_position(team, text(worker_name((unsigned)i)), &position, 0);
   }
   for (uint64_t i = 0; i < 10; i++) frames[i] = team_frame(team, i + 2, now_us);
   for (uint64_t i = 0; i < 10; i++) {
@@ -285,6 +285,113 @@ static void test_more_cursors_than_the_cache_holds(void **state) {
     view_frame_unref(frames[i]);
   }
   team_free(team);
+}
+
+// ---- staleness ----
+
+#define SECOND_US 1000000LL
+
+static void copy_status(void *context, const struct view_row *row) {
+  enum view_status *statuses = context;
+  statuses[atoi(row->worker.data + 2)] = row->status;
+}
+
+static enum view_status status_of(const struct team *team, unsigned worker) {
+  enum view_status statuses[WORKERS] = {0};
+  team_each(team, copy_status, statuses);
+  return statuses[worker];
+}
+
+static struct team *watched_team(int64_t now) {
+  struct team *team = team_new("team-1");
+  team_watch(team, 10 * SECOND_US, now);
+  return team;
+}
+
+static void test_a_silent_worker_turns_stale_once_and_back_with_its_next_position(void **state) {
+  (void)state;
+  struct team *team = watched_team(1000 * SECOND_US);
+  struct position first = position_at(1), second = position_at(2);
+  team_merge_presence(team, text("w-0"), true, 5, text("t3"), 1000 * SECOND_US);
+  team_merge_position(team, text("w-0"), &first, 1002 * SECOND_US);
+  for (int64_t t = 1000; t < 1012; t++) assert_false(team_expire(team, t * SECOND_US));
+  assert_int_equal(status_of(team, 0), VIEW_ONLINE);
+  uint64_t version = team_version(team);
+  assert_true(team_expire(team, 1013 * SECOND_US));
+  assert_int_equal(status_of(team, 0), VIEW_STALE);
+  assert_int_equal(team_version(team), version + 1);
+  assert_false(team_merge_position(team, text("w-0"), &first, 1013 * SECOND_US));  // nothing new was heard
+  for (int64_t t = 1014; t < 1050; t++) assert_false(team_expire(team, t * SECOND_US));
+  assert_true(team_merge_position(team, text("w-0"), &second, 1050 * SECOND_US));
+  assert_int_equal(status_of(team, 0), VIEW_ONLINE);
+  assert_false(team_expire(team, 1059 * SECOND_US));
+  assert_true(team_expire(team, 1061 * SECOND_US));
+  assert_int_equal(status_of(team, 0), VIEW_STALE);
+  assert_true(team_merge_presence(team, text("w-0"), false, 5, text("t3"), 0));
+  assert_int_equal(status_of(team, 0), VIEW_OFFLINE);
+  assert_true(team_merge_presence(team, text("w-0"), true, 6, text("t3"), 1062 * SECOND_US));  // it connects anew
+  assert_int_equal(status_of(team, 0), VIEW_ONLINE);
+  team_free(team);
+}
+
+static void test_what_was_heard_long_ago_is_stale_at_once(void **state) {
+  (void)state;
+  struct team *team = watched_team(1000 * SECOND_US), *aside = team_new("team-1");
+  struct position position = position_at(1);
+  for (unsigned i = 0; i < 3; i++) {
+    team_merge_presence(aside, text(worker_name(i)), i < 2, 5, text("t3"), 900 * SECOND_US);
+    team_merge_position(aside, text(worker_name(i)), &position, (i ? 980 : 995) * SECOND_US);
+  }
+  team_merge_team(team, aside);
+  assert_int_equal(status_of(team, 0), VIEW_ONLINE);
+  assert_int_equal(status_of(team, 1), VIEW_STALE);
+  assert_int_equal(status_of(team, 2), VIEW_OFFLINE);
+  assert_int_equal(status_of(aside, 1), VIEW_ONLINE);  // nobody watches it
+  struct team *copy = team_copy(team);
+  for (unsigned i = 0; i < 3; i++) assert_int_equal(status_of(copy, i), status_of(team, i));
+  team_free(copy);
+  assert_true(team_expire(team, 1006 * SECOND_US));
+  assert_int_equal(status_of(team, 0), VIEW_STALE);
+  team_free(aside);
+  team_free(team);
+}
+
+// Against the definition, with silences from none to longer than a turn of the wheel, and a clock that leaps.
+static void test_the_wheel_misses_nobody(void **state) {
+  (void)state;
+  srand(7);
+  for (int64_t after = 1; after <= 40; after += 13) {
+    struct team *team = team_new("team-1");
+    int64_t now = 5000 * SECOND_US, heard[WORKERS] = {0};
+    team_watch(team, after * SECOND_US, now);
+    for (int64_t taken_at_us = 1; taken_at_us < 3000; taken_at_us++) {
+      unsigned i = (unsigned)rand() % WORKERS;
+      struct position position = position_at(taken_at_us);
+      team_merge_presence(team, text(worker_name(i)), true, 5, text("t3"), now);
+      if (rand() % 3) {
+        team_merge_position(team, text(worker_name(i)), &position, now);
+        heard[i] = now;
+      } else if (!heard[i]) {
+        heard[i] = now;
+      }
+      now += rand() % 20 ? rand() % (int)SECOND_US : rand() % (60 * (int)SECOND_US);
+      team_expire(team, now);
+      for (unsigned k = 0; k < WORKERS; k++) {
+        int64_t silence = now - heard[k];
+        if (heard[k] && silence < after * SECOND_US) assert_int_equal(status_of(team, k), VIEW_ONLINE);
+        if (heard[k] && silence >= after * SECOND_US + 250000) assert_int_equal(status_of(team, k), VIEW_STALE);
+      }
+    }
+    team_free(team);
+  }
+}
+
+static void test_silence_is_told_by_our_own_clock(void **state) {
+  (void)state;
+  assert_int_equal(team_heard_us(900, 1000, 50), -50);
+  assert_int_equal(team_heard_us(1000, 1000, 50), 50);
+  assert_int_equal(team_heard_us(9000, 1000, 50), 50);  // the tracker's clock is ahead
+  assert_int_equal(team_heard_us(INT64_MIN, 1000, 50), -950);
 }
 
 static void count_row(void *context, const struct view_row *row) {
@@ -318,6 +425,10 @@ int main(void) {
       cmocka_unit_test(test_frames_are_shared_while_nothing_changes),
       cmocka_unit_test(test_an_old_frame_is_made_anew_for_its_stamp),
       cmocka_unit_test(test_more_cursors_than_the_cache_holds),
+      cmocka_unit_test(test_a_silent_worker_turns_stale_once_and_back_with_its_next_position),
+      cmocka_unit_test(test_what_was_heard_long_ago_is_stale_at_once),
+      cmocka_unit_test(test_the_wheel_misses_nobody),
+      cmocka_unit_test(test_silence_is_told_by_our_own_clock),
       cmocka_unit_test(test_many_workers_are_all_found_again),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,7 +63,7 @@ static void assert_row(const struct view_row *row, const char *text) {
 
 static void test_row_of_a_whole_position(void **state) {
   (void)state;
-  struct view_row row = {{"van-7", 5}, &full, true, {"tracker-1", 9}};
+  struct view_row row = {{"van-7", 5}, &full, VIEW_ONLINE, {"tracker-1", 9}};
   assert_row(&row,
              "[\"van-7\",1784369999500000,8.5417231,47.3768812,4.16,271.50,3.00,408.00,87,\"online\",\"tracker-1\"]");
 }
@@ -72,13 +72,19 @@ static void test_row_without_optional_values(void **state) {
   (void)state;
   struct position bare = full;
   bare.has = POSITION_HAS_ALL_REQUIRED;
-  struct view_row row = {{"van-7", 5}, &bare, false, {"", 0}};
+  struct view_row row = {{"van-7", 5}, &bare, VIEW_OFFLINE, {"", 0}};
   assert_row(&row, "[\"van-7\",1784369999500000,8.5417231,47.3768812,null,null,null,null,null,\"offline\",null]");
+}
+
+static void test_row_of_a_silent_worker(void **state) {
+  (void)state;
+  struct view_row row = {{"bike-3", 6}, NULL, VIEW_STALE, {"tracker-2", 9}};
+  assert_row(&row, "[\"bike-3\",null,null,null,null,null,null,null,null,\"stale\",\"tracker-2\"]");
 }
 
 static void test_row_without_a_position(void **state) {
   (void)state;
-  struct view_row row = {{"bike-3", 6}, NULL, true, {"tracker-2", 9}};
+  struct view_row row = {{"bike-3", 6}, NULL, VIEW_ONLINE, {"tracker-2", 9}};
   assert_row(&row, "[\"bike-3\",null,null,null,null,null,null,null,null,\"online\",\"tracker-2\"]");
 }
 
@@ -95,7 +101,7 @@ static void test_longest_row_fits(void **state) {
 static void test_columns_name_every_value_of_a_row(void **state) {
   (void)state;
   char out[VIEW_ROW_BYTES + 1];
-  struct view_row row = {{"van-7", 5}, &full, true, {"tracker-1", 9}};
+  struct view_row row = {{"van-7", 5}, &full, VIEW_ONLINE, {"tracker-1", 9}};
   *view_json_row(out, &row) = '\0';
   cJSON *columns = cJSON_Parse(view_columns), *values = cJSON_Parse(out);
   assert_int_equal(cJSON_GetArraySize(columns), 11);
@@ -115,7 +121,7 @@ static cJSON *feature(const struct view_row *row) {
 
 static void test_feature_has_point_and_properties(void **state) {
   (void)state;
-  struct view_row row = {{"van-7", 5}, &full, true, {"tracker-1", 9}};
+  struct view_row row = {{"van-7", 5}, &full, VIEW_ONLINE, {"tracker-1", 9}};
   cJSON *json = feature(&row), *properties = cJSON_GetObjectItem(json, "properties");
   char *point = cJSON_PrintUnformatted(cJSON_GetObjectItem(json, "geometry"));
   assert_string_equal(point, "{\"type\":\"Point\",\"coordinates\":[8.5417231,47.3768812]}");
@@ -142,6 +148,7 @@ int main(void) {
       cmocka_unit_test(test_fixed_numbers_keep_every_digit),
       cmocka_unit_test(test_row_of_a_whole_position),
       cmocka_unit_test(test_row_without_optional_values),
+      cmocka_unit_test(test_row_of_a_silent_worker),
       cmocka_unit_test(test_row_without_a_position),
       cmocka_unit_test(test_longest_row_fits),
       cmocka_unit_test(test_columns_name_every_value_of_a_row),

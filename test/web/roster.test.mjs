@@ -49,6 +49,17 @@ test('a row of a delta replaces everything known of its worker and nobody else',
   assert.equal(roster.get('van-7').tracker, null);
 });
 
+test('who is connected but silent is counted as stale, not as online', () => {
+  const roster = new Roster();
+  roster.applySnapshot(snapshot(van('stale'), bike));
+  assert.deepEqual([roster.online, roster.stale, roster.total], [1, 1, 2]);
+  assert.equal(roster.get('van-7').status, 'stale');
+  roster.applyDelta({ version: 2, rows: [van('online', 2_000_000)] });
+  assert.deepEqual([roster.online, roster.stale, roster.total], [2, 0, 2]);
+  roster.applyDelta({ version: 3, rows: [van('dancing', 3_000_000)] });
+  assert.equal(roster.get('van-7').status, 'offline');
+});
+
 test('a worker first seen in a delta joins the team', () => {
   const roster = new Roster();
   roster.applySnapshot(snapshot(bike));
@@ -76,7 +87,7 @@ test('columns are read by name: any order, unknown ones skipped, missing ones un
   const other = ['status', 'colour', 'latitude', 'longitude', 'worker'];
   roster.applySnapshot({ columns: other, rows: [['online', 'red', 1, 2, 'a']] });
   const worker = roster.get('a');
-  assert.deepEqual([worker.longitude, worker.latitude, worker.online, worker.battery], [2, 1, true, null]);
+  assert.deepEqual([worker.longitude, worker.latitude, worker.status, worker.battery], [2, 1, 'online', null]);
 });
 
 test('half a position is none', () => {
