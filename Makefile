@@ -27,7 +27,7 @@ COMMON := buffer clock config frame hist ident log mailbox metrics position subj
 SRC_tracker := ack admin batcher conn intake main message pgarray publish recorder server session store store_write
 UNIT_tracker := ack batcher message pgarray session
 EXTRA_tracker = $(BUILD)/gen/schema_files.o
-SCHEMA := 001_initial.sql
+SCHEMA := 001_initial.sql 002_faults.sql
 LIBS_tracker := -lnats -lpq -lcivetweb
 SRC_gateway := api_cluster api_config api_error api_health api_positions api_session api_stream api_teams assets channel \
   directory fanout feed follow gateway_metrics group handoff join lane main numbers query replay replicas routes server \

@@ -31,7 +31,8 @@
 
 // A worker whose id is known, in the database that the connection leads to.
 struct known {
-  int32_t id;
+  int32_t id;    // 0: not known yet
+  size_t asked;  // while it is asked for: its place among `workers`
   UT_hash_handle hh;
   char key[];  // team/name
 };
@@ -61,20 +62,12 @@ struct recorder {
   struct known *known;
   natsMsg *messages[MAX_MESSAGES];  // keep the bytes that updates point into
   size_t message_count;
-  struct growing updates;    // struct pending
-  struct growing workers;    // struct store_worker, new ones
-  struct growing rows;       // struct store_row
-  struct growing presences;  // struct store_presence
+  struct growing updates;  // struct store_update
+  struct growing workers;  // struct store_worker, new ones
 
-  struct metric *leading, *rows_total, *duplicates_total, *batches_total, *bad_total, *skipped_total, *position,
-      *behind;
+  struct metric *leading, *rows_total, *duplicates_total, *batches_total, *bad_total, *set_aside_total, *skipped_total,
+      *position, *behind;
   struct metric_histogram *write_time;
-};
-
-struct pending {
-  struct slice tracker;
-  struct update update;
-  struct known *known;
 };
 
 static void *grow(struct growing *list, size_t item_bytes) {
@@ -88,24 +81,55 @@ static void *grow(struct growing *list, size_t item_bytes) {
 
 // ---- collecting ----
 
+static bool in_range(int64_t us) {
+  return us >= 0 && us / STORE_DAY_US < STORE_DAYS;
+}
+
+// Why an update cannot be written, as far as we can tell; no tracker of ours publishes such. NULL: it may be good.
+static const char *fault_of(const struct update *update) {
+  if (update->team.len == 0) return "it has no team";
+  bool good = in_range(update->received_at_us);
+  if (update->has_position) good = good && in_range(update->position.taken_at_us);
+  if (update->has_presence) good = good && in_range(update->presence.session_us) && in_range(update->presence.at_us);
+  return good ? NULL : "a time is out of range";
+}
+
+static char *copy_text(const char *text) {
+  char *copy = strdup(text);
+  if (!copy) abort();
+  return copy;
+}
+
+static void collect_update(struct recorder *r, struct store_update update, const char *fault) {
+  update.sequence = r->sequence;
+  if (fault) {
+    update.refused = copy_text(fault);
+    metric_add(r->bad_total, 1);
+    log_error("log_batch_bad", "sequence=%llu fault=\"%s\"", (unsigned long long)r->sequence, fault);
+  }
+  *(struct store_update *)grow(&r->updates, sizeof update) = update;
+}
+
 static void collect_updates(struct recorder *r, natsMsg *message) {
   struct batch_reader reader;
   struct batch_header header;
-  if (!batch_open(natsMsg_GetData(message), (size_t)natsMsg_GetDataLength(message), &reader, &header)) {
-    metric_add(r->bad_total, 1);
-    log_error("log_batch_bad", "sequence=%llu fault=header", (unsigned long long)r->sequence);
+  struct slice all = {natsMsg_GetData(message), (size_t)natsMsg_GetDataLength(message)};
+  if (!batch_open(all.data, all.len, &reader, &header)) {
+    collect_update(r, (struct store_update){.bytes = all}, "it is no log batch");
     return;
   }
-  struct update update;
+  struct store_update update = {.tracker = header.tracker};
   enum batch_status status;
-  while ((status = batch_next(&reader, &update)) == BATCH_UPDATE) {
-    if (update.team.len == 0) continue;
-    struct pending *pending = grow(&r->updates, sizeof *pending);
-    *pending = (struct pending){.tracker = header.tracker, .update = update};
+  const char *from = (const char *)reader.rest.at;
+  while ((status = batch_next(&reader, &update.update)) == BATCH_UPDATE) {
+    const char *to = (const char *)reader.rest.at;
+    update.bytes = (struct slice){from, (size_t)(to - from)};
+    from = to;
+    collect_update(r, update, fault_of(&update.update));
   }
   if (status == BATCH_BAD) {
-    metric_add(r->bad_total, 1);
-    log_error("log_batch_bad", "sequence=%llu fault=update", (unsigned long long)r->sequence);
+    struct slice rest = {from, all.len - (size_t)(from - all.data)};
+    collect_update(r, (struct store_update){.tracker = header.tracker, .bytes = rest}, "it is no update");
   }
 }
 
@@ -155,6 +179,8 @@ static natsStatus collect(struct recorder *r) {
 }
 
 static void forget_batch(struct recorder *r) {
+  struct store_update *updates = r->updates.items;
+  for (size_t i = 0; i < r->updates.count; i++) free(updates[i].refused);
   for (size_t i = 0; i < r->message_count; i++) natsMsg_Destroy(r->messages[i]);
   r->message_count = r->updates.count = 0;
 }
@@ -182,67 +208,60 @@ static struct known *know(struct recorder *r, const struct update *update) {
   return known;
 }
 
-// Gives every pending update its worker, with an id.
+static void ask_for(struct recorder *r, struct known *known, const struct update *update) {
+  struct store_worker *worker = grow(&r->workers, sizeof *worker);
+  *worker = (struct store_worker){.team = update->team, .name = update->worker};
+  known->asked = r->workers.count;  // from 1: a second update of it does not ask again
+}
+
+// Gives every update its worker's id.
 static bool resolve_workers(struct recorder *r) {
-  struct pending *pending = r->updates.items;
+  struct store_update *updates = r->updates.items;
   r->workers.count = 0;
   for (size_t i = 0; i < r->updates.count; i++) {
-    pending[i].known = know(r, &pending[i].update);
-    if (pending[i].known->id) continue;
-    struct store_worker *worker = grow(&r->workers, sizeof *worker);
-    *worker = (struct store_worker){.team = pending[i].update.team, .name = pending[i].update.worker};
-    pending[i].known->id = -1;  // asked for; a second update of it does not ask again
+    if (updates[i].refused) continue;
+    struct known *known = know(r, &updates[i].update);
+    if (known->id == 0 && known->asked == 0) ask_for(r, known, &updates[i].update);
+    updates[i].worker_id = known->id;
   }
+  if (r->workers.count == 0) return true;
   struct store_worker *workers = r->workers.items;
-  bool good = r->workers.count == 0 || store_workers(r->store, workers, r->workers.count);
+  bool good = store_workers(r->store, workers, r->workers.count);
+  for (size_t i = 0; i < r->updates.count; i++) {
+    if (updates[i].refused || updates[i].worker_id) continue;
+    const struct store_worker *worker = &workers[know(r, &updates[i].update)->asked - 1];
+    updates[i].worker_id = worker->id;
+    if (worker->refused) updates[i].refused = copy_text(worker->refused);
+  }
   for (size_t i = 0; i < r->workers.count; i++) {
-    struct update update = {.team = workers[i].team, .worker = workers[i].name};
-    know(r, &update)->id = good ? workers[i].id : 0;
+    struct known *known = know(r, &(struct update){.team = workers[i].team, .worker = workers[i].name});
+    known->id = good ? workers[i].id : 0;
+    known->asked = 0;
+    free(workers[i].refused);
   }
   return good;
 }
 
 // ---- writing ----
 
-static void fill_rows(struct recorder *r) {
-  const struct pending *pending = r->updates.items;
-  r->rows.count = r->presences.count = 0;
-  for (size_t i = 0; i < r->updates.count; i++) {
-    const struct update *update = &pending[i].update;
-    bool storable = update->position.taken_at_us >= 0 && update->position.taken_at_us / STORE_DAY_US < STORE_DAYS;
-    if (update->has_position && !storable) metric_add(r->bad_total, 1);  // no tracker of ours lets it through
-    if (update->has_position && storable) {
-      struct store_row *row = grow(&r->rows, sizeof *row);
-      *row = (struct store_row){pending[i].known->id, update->received_at_us, update->position};
-    }
-    if (update->has_presence) {
-      struct store_presence *presence = grow(&r->presences, sizeof *presence);
-      *presence = (struct store_presence){pending[i].known->id, pending[i].tracker, update->presence};
-    }
-  }
-}
-
 static bool write_batch(struct recorder *r) {
   int64_t begun_us = clock_mono_us();
-  if (!resolve_workers(r)) return false;
-  fill_rows(r);
-  if (!store_partitions(r->store, r->rows.items, r->rows.count)) return false;
+  if (!resolve_workers(r) || !store_partitions(r->store, r->updates.items, r->updates.count)) return false;
   struct store_batch batch = {
-      .rows = r->rows.items,
-      .row_count = r->rows.count,
-      .presences = r->presences.items,
-      .presence_count = r->presences.count,
+      .updates = r->updates.items,
+      .count = r->updates.count,
       .stream = SUBJECT_STREAM,
       .stream_created_us = r->stream_created_us,
       .sequence = r->sequence,
   };
-  size_t inserted;
-  if (!store_write(r->store, &batch, &inserted)) return false;
-  r->last_write_us = clock_mono_us();
+  struct store_written written;
+  if (!store_write(r->store, &batch, &written)) return false;
+  r->last_write_us = r->last_talk_us = clock_mono_us();
   metric_observe_us(r->write_time, r->last_write_us - begun_us);
   metric_add(r->batches_total, 1);
-  metric_add(r->rows_total, (int64_t)inserted);
-  metric_add(r->duplicates_total, (int64_t)(r->rows.count - inserted));
+  metric_add(r->rows_total, (int64_t)written.inserted);
+  metric_add(r->duplicates_total, (int64_t)(written.positions - written.inserted));
+  metric_add(r->set_aside_total, (int64_t)written.set_aside);
   metric_set(r->position, (int64_t)r->sequence);
   return true;
 }
@@ -415,7 +434,10 @@ static void register_metrics(struct recorder *r, struct metrics *m) {
   r->duplicates_total =
       metrics_counter(m, "muster_recorder_duplicates_total", "", "Positions that the history had already.");
   r->batches_total = metrics_counter(m, "muster_recorder_batches_total", "", "Transactions written.");
-  r->bad_total = metrics_counter(m, "muster_recorder_bad_batches_total", "", "Log batches that could not be read.");
+  r->bad_total =
+      metrics_counter(m, "muster_recorder_bad_batches_total", "", "Updates and log batches that could not be read.");
+  r->set_aside_total = metrics_counter(m, "muster_recorder_set_aside_total", "",
+                                       "Updates that could not be written: they and the reason are in set_aside.");
   r->skipped_total =
       metrics_counter(m, "muster_recorder_skipped_total", "", "Log messages that expired before they were recorded.");
   r->position = metrics_gauge(m, "muster_recorder_position", "", "Sequence number recorded up to.");
@@ -449,7 +471,5 @@ void recorder_stop(struct recorder *r) {
   uv_mutex_destroy(&r->lock);
   free(r->updates.items);
   free(r->workers.items);
-  free(r->rows.items);
-  free(r->presences.items);
   free(r);
 }

@@ -18,7 +18,8 @@
 // A dead client must not keep the recorder's lock: the server, too, drops a connection that does not answer for 3 s.
 // A client that hangs answers still, because its kernel does; so the server also ends a session that says nothing.
 #define SESSION_SETTINGS                                                                                 \
-  "-c synchronous_commit=off -c TimeZone=UTC -c client_min_messages=warning -c tcp_keepalives_idle=2 "   \
+  "-c synchronous_commit=off -c TimeZone=UTC -c client_min_messages=warning -c client_encoding=UTF8 -c " \
+  "tcp_keepalives_idle=2 "                                                                               \
   "-c tcp_keepalives_interval=1 -c tcp_keepalives_count=2 -c tcp_user_timeout=3000 -c lock_timeout=10s " \
   "-c idle_session_timeout=3s -c idle_in_transaction_session_timeout=3s"
 
@@ -31,6 +32,24 @@ bool store_good(struct store *store, PGresult *result, const char *what) {
   }
   PQclear(result);
   return good;
+}
+
+bool store_refuses(const PGresult *result) {
+  const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  // Data exception, constraint violation, check option, raised by a trigger, limit of an index row's size.
+  static const char *const classes[] = {"22", "23", "44", "P0", "54"};
+  for (size_t i = 0; state && i < sizeof classes / sizeof *classes; i++) {
+    if (strncmp(state, classes[i], 2) == 0) return true;
+  }
+  return false;
+}
+
+char *store_reason(const PGresult *result) {
+  const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+  char *reason = NULL;
+  if (asprintf(&reason, "%s: %s", state ? state : "?????", text ? text : "no reason given") < 0) abort();
+  return reason;
 }
 
 static bool execute(struct store *store, const char *sql, const char *what) {
@@ -69,6 +88,8 @@ void store_close(struct store *store) {
   if (!store) return;
   PQfinish(store->connection);
   for (size_t i = 0; i < STORE_COLUMNS; i++) pgarray_fini(&store->columns[i]);
+  buffer_fini(&store->rows);
+  buffer_fini(&store->presences);
   free(store);
 }
 
@@ -155,7 +176,7 @@ bool store_position(struct store *store, const char *stream, int64_t created_us,
   " known AS (SELECT id, team, name FROM worker JOIN wanted USING (team, name) UNION ALL TABLE added)"              \
   " SELECT place::int, id FROM known JOIN wanted USING (team, name)"
 
-bool store_workers(struct store *store, struct store_worker *workers, size_t count) {
+static PGresult *find_workers(struct store *store, const struct store_worker *workers, size_t count) {
   struct pgarray *teams = &store->columns[0], *names = &store->columns[1];
   pgarray_start(teams, PG_TEXT);
   pgarray_start(names, PG_TEXT);
@@ -165,8 +186,20 @@ bool store_workers(struct store *store, struct store_worker *workers, size_t cou
   }
   struct store_params params;
   store_params(store, 2, &params);
-  PGresult *result =
-      PQexecParams(store->connection, FIND_WORKERS, 2, NULL, params.values, params.lengths, params.formats, 0);
+  return PQexecParams(store->connection, FIND_WORKERS, 2, NULL, params.values, params.lengths, params.formats, 0);
+}
+
+bool store_workers(struct store *store, struct store_worker *workers, size_t count) {
+  PGresult *result = find_workers(store, workers, count);
+  if (store_refuses(result) && count > 1) {
+    PQclear(result);
+    return store_workers(store, workers, count / 2) && store_workers(store, workers + count / 2, count - count / 2);
+  }
+  if (store_refuses(result)) {
+    workers->refused = store_reason(result);
+    PQclear(result);
+    return true;
+  }
   int found = PQntuples(result);
   for (int row = 0; row < found; row++) {
     int place = atoi(PQgetvalue(result, row, 0));
@@ -221,7 +254,7 @@ static bool add_partition(struct store *store, int64_t day) {
   day_name(day + 1, to, sizeof to, "%Y-%m-%d 00:00:00+00");
   snprintf(
       sql, sizeof sql,
-      "BEGIN; CREATE TABLE position_history_%s (LIKE position_history);"
+      "BEGIN; CREATE TABLE position_history_%s (LIKE position_history INCLUDING CONSTRAINTS INCLUDING DEFAULTS);"
       " ALTER TABLE position_history ATTACH PARTITION position_history_%s FOR VALUES FROM ('%s') TO ('%s'); COMMIT",
       name, name, from, to);
   if (!execute(store, sql, "partition")) return false;
@@ -229,10 +262,11 @@ static bool add_partition(struct store *store, int64_t day) {
   return true;
 }
 
-bool store_partitions(struct store *store, const struct store_row *rows, size_t count) {
+bool store_partitions(struct store *store, const struct store_update *updates, size_t count) {
   if (!store->days_loaded && !load_partitions(store)) return false;
   for (size_t i = 0; i < count; i++) {
-    int64_t day = rows[i].position.taken_at_us / STORE_DAY_US;
+    if (updates[i].refused || !updates[i].update.has_position) continue;
+    int64_t day = updates[i].update.position.taken_at_us / STORE_DAY_US;
     if (!is_known(store, day) && !add_partition(store, day)) return false;
   }
   return true;

@@ -38,26 +38,24 @@ bool store_position(struct store *store, const char *stream, int64_t created_us,
 // A worker that the store has to know the id of.
 struct store_worker {
   struct slice team, name;
-  int32_t id;  // result
+  int32_t id;     // result; 0: Postgres refuses it
+  char *refused;  // result: why, for the caller to free; NULL otherwise
 };
 // Finds the ids of workers, adding those that are new. No worker may be in there twice.
 bool store_workers(struct store *store, struct store_worker *workers, size_t count) __attribute__((warn_unused_result));
 
-struct store_row {
+// An update of the log, to be written.
+struct store_update {
+  uint64_t sequence;     // of the message that it was in
+  struct slice tracker;  // that message's
+  struct slice bytes;    // as it stood there, for setting it aside
+  struct update update;
   int32_t worker_id;
-  int64_t received_at_us;
-  struct position position;
-};
-struct store_presence {
-  int32_t worker_id;
-  struct slice tracker;
-  struct presence presence;
+  char *refused;  // why it cannot be written, for the caller to free; NULL: nothing is known against it
 };
 struct store_batch {
-  struct store_row *rows;  // any order, any duplicates
-  size_t row_count;
-  struct store_presence *presences;  // any order
-  size_t presence_count;
+  struct store_update *updates;  // any order, any duplicates
+  size_t count;
   const char *stream;
   int64_t stream_created_us;
   uint64_t sequence;  // the stream's, of the last message in the batch
@@ -67,13 +65,19 @@ struct store_batch {
 #define STORE_DAYS 65536
 #define STORE_DAY_US (INT64_C(86400) * 1000000)
 
-// Makes the day partitions that these rows need and that are missing. Outside of the transaction of store_write.
-bool store_partitions(struct store *store, const struct store_row *rows, size_t count)
+// Makes the day partitions that these updates need and that are missing. Outside of the transaction of store_write.
+bool store_partitions(struct store *store, const struct store_update *updates, size_t count)
     __attribute__((warn_unused_result));
 
-// One transaction: history rows, last positions, sessions, workers' states and the stream position. Sorts rows and
-// presences in place. *out_inserted: rows of history that were new.
-bool store_write(struct store *store, struct store_batch *batch, size_t *out_inserted)
+struct store_written {
+  size_t positions;  // written, or found there already
+  size_t inserted;   // of them, those that were new
+  size_t set_aside;  // updates
+};
+
+// One transaction: history rows, last positions, sessions, workers' states and the stream position. Updates that are
+// refused, by us before or now by Postgres, go to the table set_aside instead, in the same transaction.
+bool store_write(struct store *store, struct store_batch *batch, struct store_written *out)
     __attribute__((warn_unused_result));
 
 #endif

@@ -11,12 +11,24 @@
 
 #define STORE_COLUMNS 10
 
+struct store_row {
+  int32_t worker_id;
+  int64_t received_at_us;
+  struct position position;
+};
+struct store_presence {
+  int32_t worker_id;
+  struct slice tracker;
+  struct presence presence;
+};
+
 struct store {
   PGconn *connection;
   bool prepared;     // store_write's statements are
   bool days_loaded;  // known_days is
   uint8_t known_days[STORE_DAYS / 8];
-  struct pgarray columns[STORE_COLUMNS];  // reused from call to call
+  struct pgarray columns[STORE_COLUMNS];  // these, too, are reused from call to call
+  struct buffer rows, presences;          // struct store_row and struct store_presence, of what is being written
 };
 
 struct store_params {
@@ -27,6 +39,11 @@ struct store_params {
 
 // Finishes the first `count` columns and makes them parameters.
 void store_params(struct store *store, size_t count, struct store_params *out);
+
+// Whether an error is the fault of what was to be written, not of Postgres' state or of our way there.
+bool store_refuses(const PGresult *result);
+// What to tell of it; for the caller to free.
+char *store_reason(const PGresult *result);
 
 // Frees the result; false, after logging, if it is an error. result may be NULL.
 bool store_good(struct store *store, PGresult *result, const char *what);

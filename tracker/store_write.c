@@ -1,5 +1,9 @@
-// Writing a batch: five statements and a commit in one round trip (pipeline mode), each with whole columns as arrays.
+// Writing a batch: a few statements and a commit in one round trip (pipeline mode), each with whole columns as arrays.
 // Rows go in sorted by key, so that index pages are touched in order and no two writers could ever deadlock.
+//
+// If Postgres refuses something in it, the batch is written again in one transaction by parts: a part that is refused
+// is undone to its savepoint and halved, until the single updates are found that are to blame.
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +37,9 @@ static const struct {
      " unnest($1::int[], $2::bool[], $3::timestamptz[], $4::timestamptz[], $5::text[])"
      " AS u (id, online, session_at, at, tracker) WHERE w.id = u.id AND (w.session_at IS NULL OR"
      " w.session_at < u.session_at OR (w.session_at = u.session_at AND NOT u.online))"},
+    {"set_aside",
+     "INSERT INTO set_aside (stream, sequence, team, worker, taken_at, bytes, reason) SELECT * FROM unnest($1::text[],"
+     " $2::bigint[], $3::text[], $4::text[], $5::timestamptz[], $6::bytea[], $7::text[])"},
     {"position",
      "INSERT INTO stream_position VALUES ($1, to_timestamp(0) + $2::bigint * interval '1 microsecond', $3) ON CONFLICT"
      " (stream) DO UPDATE SET created_at = excluded.created_at, sequence = excluded.sequence"},
@@ -115,15 +122,17 @@ static bool send(struct store *store, const char *name, size_t count) {
   return PQsendQueryPrepared(store->connection, name, (int)count, params.values, params.lengths, params.formats, 0);
 }
 
-static bool send_rows(struct store *store, const struct store_batch *batch) {
-  if (batch->row_count == 0) return true;
+static bool send_rows(struct store *store) {
+  size_t count = store->rows.len / sizeof(struct store_row);
+  struct store_row *rows = (struct store_row *)store->rows.data;
+  if (count == 0) return true;
+  qsort(rows, count, sizeof *rows, compare_rows);
   start_rows(store);
-  for (size_t i = 0; i < batch->row_count; i++) add_row(store, &batch->rows[i]);
+  for (size_t i = 0; i < count; i++) add_row(store, &rows[i]);
   if (!send(store, "history", 10)) return false;
   start_rows(store);
-  for (size_t i = 0; i < batch->row_count; i++) {
-    const struct store_row *row = &batch->rows[i];
-    if (ends_run(row->worker_id, i + 1 < batch->row_count ? &row[1].worker_id : NULL)) add_row(store, row);
+  for (size_t i = 0; i < count; i++) {
+    if (ends_run(rows[i].worker_id, i + 1 < count ? &rows[i + 1].worker_id : NULL)) add_row(store, &rows[i]);
   }
   return send(store, "latest", 10);
 }
@@ -153,25 +162,86 @@ static void add_state(struct store *store, const struct store_presence *p) {
   pgarray_add_text(&c[4], p->tracker.data, p->tracker.len);
 }
 
-static bool send_presences(struct store *store, const struct store_batch *batch) {
-  if (batch->presence_count == 0) return true;
+static bool send_presences(struct store *store) {
   static const enum pg_type connected[] = {PG_INT4, PG_TIMESTAMPTZ, PG_TEXT};
   static const enum pg_type disconnected[] = {PG_INT4, PG_TIMESTAMPTZ, PG_TIMESTAMPTZ, PG_TEXT, PG_INT8};
   static const enum pg_type state[] = {PG_INT4, PG_BOOL, PG_TIMESTAMPTZ, PG_TIMESTAMPTZ, PG_TEXT};
+  size_t count = store->presences.len / sizeof(struct store_presence);
+  struct store_presence *presences = (struct store_presence *)store->presences.data;
+  if (count == 0) return true;
+  qsort(presences, count, sizeof *presences, compare_presences);
   start_columns(store, connected, 3);
-  for (size_t i = 0; i < batch->presence_count; i++) add_connected(store, &batch->presences[i]);
+  for (size_t i = 0; i < count; i++) add_connected(store, &presences[i]);
   if (!send(store, "connected", 3)) return false;
   start_columns(store, disconnected, 5);
-  for (size_t i = 0; i < batch->presence_count; i++) {
-    if (!batch->presences[i].presence.online) add_disconnected(store, &batch->presences[i]);
+  for (size_t i = 0; i < count; i++) {
+    if (!presences[i].presence.online) add_disconnected(store, &presences[i]);
   }
   if (!send(store, "disconnected", 5)) return false;
   start_columns(store, state, 5);
-  for (size_t i = 0; i < batch->presence_count; i++) {
-    const struct store_presence *p = &batch->presences[i];
-    if (ends_run(p->worker_id, i + 1 < batch->presence_count ? &p[1].worker_id : NULL)) add_state(store, p);
+  for (size_t i = 0; i < count; i++) {
+    const struct store_presence *p = &presences[i];
+    if (ends_run(p->worker_id, i + 1 < count ? &p[1].worker_id : NULL)) add_state(store, p);
   }
   return send(store, "state", 5);
+}
+
+// Sends all that these updates ask for but what is refused; it counts as the statements between two others.
+static bool send_updates(struct store *store, const struct store_update *updates, size_t count) {
+  store->rows.len = store->presences.len = 0;
+  for (size_t i = 0; i < count; i++) {
+    const struct update *update = &updates[i].update;
+    if (updates[i].refused) continue;
+    if (update->has_position) {
+      struct store_row row = {updates[i].worker_id, update->received_at_us, update->position};
+      buffer_append(&store->rows, &row, sizeof row);
+    }
+    if (update->has_presence) {
+      struct store_presence presence = {updates[i].worker_id, updates[i].tracker, update->presence};
+      buffer_append(&store->presences, &presence, sizeof presence);
+    }
+  }
+  return send_rows(store) && send_presences(store);
+}
+
+static void add_id(struct pgarray *column, struct slice id) {
+  if (id.len) {
+    pgarray_add_text(column, id.data, id.len);
+  } else {
+    pgarray_add_null(column);
+  }
+}
+
+static void add_refused(struct store *store, const char *stream, const struct store_update *update) {
+  struct pgarray *c = store->columns;
+  int64_t taken_at_us = update->update.position.taken_at_us;
+  pgarray_add_text(&c[0], stream, strlen(stream));
+  pgarray_add_int8(&c[1], (int64_t)update->sequence);
+  add_id(&c[2], update->update.team);
+  add_id(&c[3], update->update.worker);
+  if (update->update.has_position && taken_at_us >= 0 && taken_at_us / STORE_DAY_US < STORE_DAYS) {
+    pgarray_add_time(&c[4], taken_at_us);
+  } else {
+    pgarray_add_null(&c[4]);
+  }
+  pgarray_add_text(&c[5], update->bytes.data, update->bytes.len);
+  pgarray_add_text(&c[6], update->refused, strlen(update->refused));
+}
+
+static bool send_refused(struct store *store, const struct store_batch *batch, size_t *out_count) {
+  static const enum pg_type types[] = {PG_TEXT, PG_INT8, PG_TEXT, PG_TEXT, PG_TIMESTAMPTZ, PG_BYTEA, PG_TEXT};
+  const char *first = NULL;
+  *out_count = 0;
+  start_columns(store, types, 7);
+  for (size_t i = 0; i < batch->count; i++) {
+    if (!batch->updates[i].refused) continue;
+    if (!first) first = batch->updates[i].refused;
+    add_refused(store, batch->stream, &batch->updates[i]);
+    ++*out_count;
+  }
+  if (*out_count == 0) return true;
+  log_warn("set_aside", "updates=%zu reason=%s", *out_count, LOG_TEXT(first, strlen(first)));
+  return send(store, "set_aside", 7);
 }
 
 static bool send_stream_position(struct store *store, const struct store_batch *batch) {
@@ -186,44 +256,110 @@ static bool send_simple(struct store *store, const char *sql) {
   return PQsendQueryParams(store->connection, sql, 0, NULL, NULL, NULL, NULL, 0);
 }
 
-// Reads the results up to the pipeline's end. In a pipeline PQgetResult says NULL after each statement.
-static bool receive_all(struct store *store, bool has_rows, size_t *out_inserted) {
-  bool good = true;
-  int statement = 0;  // 0: BEGIN, then 1: history, if there are rows
-  *out_inserted = 0;
+// ---- running what was sent ----
+
+enum outcome { OUTCOME_DONE, OUTCOME_REFUSED, OUTCOME_FAILED };
+
+// Looks at one result; a refusal's reason goes to *out_reason.
+static enum outcome judge(struct store *store, PGresult *result, char **out_reason) {
+  if (!store_refuses(result)) return store_good(store, result, "write") ? OUTCOME_DONE : OUTCOME_FAILED;
+  *out_reason = store_reason(result);
+  PQclear(result);
+  return OUTCOME_REFUSED;
+}
+
+// Ends the pipeline and reads the results. In a pipeline PQgetResult says NULL after each statement. The second
+// statement is the history's, if there are rows: *out_inserted grows by what it inserted.
+static enum outcome run(struct store *store, bool sent, size_t *out_inserted, char **out_reason) {
+  enum outcome outcome = OUTCOME_DONE;
+  int statement = 0;
+  if (!sent || !PQpipelineSync(store->connection)) {
+    const char *text = PQerrorMessage(store->connection);
+    log_error("store_failed", "what=send fault=%s", LOG_TEXT(text, strcspn(text, "\n")));
+    return OUTCOME_FAILED;
+  }
   for (;;) {
     PGresult *result = PQgetResult(store->connection);
     if (!result) {
-      if (PQstatus(store->connection) != CONNECTION_OK) return false;
+      if (PQstatus(store->connection) != CONNECTION_OK) return OUTCOME_FAILED;
       statement++;
       continue;
     }
     ExecStatusType status = PQresultStatus(result);
-    if (status == PGRES_PIPELINE_SYNC) {
+    if (status == PGRES_PIPELINE_SYNC || status == PGRES_PIPELINE_ABORTED) {  // what failed before was judged
       PQclear(result);
-      return good;
-    }
-    if (status == PGRES_PIPELINE_ABORTED) {  // an earlier statement failed and was logged
-      PQclear(result);
+      if (status == PGRES_PIPELINE_SYNC) return outcome;
       continue;
     }
-    if (has_rows && statement == 1) *out_inserted = strtoull(PQcmdTuples(result), NULL, 10);
-    good = store_good(store, result, "write") && good;
+    // A broken connection gives errors without end.
+    if (PQstatus(store->connection) != CONNECTION_OK) {
+      (void)store_good(store, result, "write");
+      return OUTCOME_FAILED;
+    }
+    if (store->rows.len && statement == 1) *out_inserted += strtoull(PQcmdTuples(result), NULL, 10);
+    if (outcome == OUTCOME_DONE) {
+      outcome = judge(store, result, out_reason);
+    } else {
+      PQclear(result);
+    }
   }
 }
 
-bool store_write(struct store *store, struct store_batch *batch, size_t *out_inserted) {
-  if (!prepare(store) || !PQenterPipelineMode(store->connection)) return false;
-  if (batch->row_count) qsort(batch->rows, batch->row_count, sizeof *batch->rows, compare_rows);
-  if (batch->presence_count) {
-    qsort(batch->presences, batch->presence_count, sizeof *batch->presences, compare_presences);
-  }
-  bool sent = send_simple(store, "BEGIN") && send_rows(store, batch) && send_presences(store, batch) &&
-              send_stream_position(store, batch) && send_simple(store, "COMMIT") && PQpipelineSync(store->connection);
-  if (!sent) {
-    log_error("store_failed", "what=send fault=%s",
-              LOG_TEXT(PQerrorMessage(store->connection), strcspn(PQerrorMessage(store->connection), "\n")));
+// Writes what of these updates can be written, within the open transaction; marks the rest as refused.
+static bool write_parts(struct store *store, struct store_update *updates, size_t count, size_t *out_inserted) {
+  char *reason = NULL;
+  size_t inserted = 0;
+  bool sent =
+      send_simple(store, "SAVEPOINT part") && send_updates(store, updates, count) && send_simple(store, "RELEASE part");
+  enum outcome outcome = run(store, sent, &inserted, &reason);
+  if (outcome == OUTCOME_DONE) *out_inserted += inserted;
+  if (outcome != OUTCOME_REFUSED) return outcome == OUTCOME_DONE;
+  store->rows.len = 0;  // no statement of the following has rows
+  if (run(store, send_simple(store, "ROLLBACK TO part"), &inserted, &reason) != OUTCOME_DONE) {
+    free(reason);
     return false;
   }
-  return receive_all(store, batch->row_count > 0, out_inserted) && PQexitPipelineMode(store->connection);
+  if (count == 1) {
+    updates->refused = reason;
+    return true;
+  }
+  free(reason);
+  return write_parts(store, updates, count / 2, out_inserted) &&
+         write_parts(store, updates + count / 2, count - count / 2, out_inserted);
+}
+
+static bool write_around_refused(struct store *store, struct store_batch *batch, struct store_written *out) {
+  char *reason = NULL;
+  size_t none = 0;
+  store->rows.len = 0;
+  if (run(store, send_simple(store, "ROLLBACK") && send_simple(store, "BEGIN"), &none, &reason) != OUTCOME_DONE) {
+    return false;
+  }
+  out->inserted = 0;
+  if (!write_parts(store, batch->updates, batch->count, &out->inserted)) return false;
+  store->rows.len = 0;
+  bool sent =
+      send_refused(store, batch, &out->set_aside) && send_stream_position(store, batch) && send_simple(store, "COMMIT");
+  enum outcome outcome = run(store, sent, &none, &reason);
+  if (outcome == OUTCOME_REFUSED)
+    log_error("store_failed", "what=set_aside fault=%s", LOG_TEXT(reason, strlen(reason)));
+  free(reason);
+  return outcome == OUTCOME_DONE;
+}
+
+bool store_write(struct store *store, struct store_batch *batch, struct store_written *out) {
+  char *reason = NULL;
+  *out = (struct store_written){0};
+  if (!prepare(store) || !PQenterPipelineMode(store->connection)) return false;
+  bool sent = send_simple(store, "BEGIN") && send_updates(store, batch->updates, batch->count) &&
+              send_refused(store, batch, &out->set_aside) && send_stream_position(store, batch) &&
+              send_simple(store, "COMMIT");
+  enum outcome outcome = run(store, sent, &out->inserted, &reason);
+  free(reason);
+  if (outcome == OUTCOME_FAILED) return false;
+  if (outcome == OUTCOME_REFUSED && !write_around_refused(store, batch, out)) return false;
+  for (size_t i = 0; i < batch->count; i++) {
+    out->positions += !batch->updates[i].refused && batch->updates[i].update.has_position;
+  }
+  return PQexitPipelineMode(store->connection);
 }

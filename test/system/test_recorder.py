@@ -9,7 +9,7 @@ import time
 import psycopg
 import pytest
 
-from views import PROGRAMS, FakeTracker, Stack, View, metrics, wait_for
+from views import PROGRAMS, FakeTracker, Stack, View, metrics, team_pb2, wait_for
 
 WORKERS, TEAMS = 200, 4
 LOCK = 5571010101  # the recorder's, tracker/store.c
@@ -160,3 +160,98 @@ def test_the_leader_keeps_leading_while_nats_is_away_and_while_nothing_happens(s
     for name in stack.trackers:
         text = stack.process(name).log_text()
         assert "store_failed" not in text and len(re.findall("recorder_elected", text)) == (name == first)
+
+
+# ---- exactly once ----
+
+
+def test_nothing_is_lost_or_doubled_while_leaders_and_postgres_are_killed_again_and_again(start):
+    stack = start()
+    load = Load(stack, 24, workers=400)
+    wait_for(lambda: count(stack) > WORKERS)
+    for _ in range(3):
+        killed = leader(stack)
+        stack.kill(killed)
+        time.sleep(1)
+        stack.restart(killed)
+        stack.kill("postgres", signal.SIGQUIT)
+        time.sleep(0.5)
+        stack.restart("postgres")
+        time.sleep(1)
+    check_recorded(stack, load.end())
+
+
+def test_recording_goes_on_from_a_stream_that_was_made_anew(start):
+    stack = start()
+    first = Load(stack, 3, interval_ms=100).end()
+    check_recorded(stack, first)
+    before = position(stack)
+    created = stream_info(stack)["created"]
+    assert jetstream(stack, "STREAM.DELETE.MUSTER_LOG")["success"]
+    second = Load(stack, 6, workers=20, interval_ms=500).end()
+    assert stream_info(stack)["created"] != created
+    wait_for(lambda: count(stack) >= first["acked"] + second["acked"], 20)
+    assert count(stack) == first["acked"] + second["acked"]
+    wait_for(lambda: position(stack) == stream_info(stack)["state"]["last_seq"])
+    assert position(stack) < before
+
+
+# ---- what is refused ----
+
+
+def set_aside(stack):
+    return ask(stack, "SELECT sequence, team, worker, taken_at, bytes, reason FROM set_aside ORDER BY id")
+
+
+def test_a_row_that_postgres_refuses_is_set_aside_with_its_reason_and_stops_nothing(start):
+    stack = start(trackers=1)
+    sober = "ALTER TABLE position_history ADD CONSTRAINT sober CHECK (speed_cm_s IS DISTINCT FROM 99999)"
+    with database(stack) as connection:
+        connection.execute(sober)
+        connection.execute("ALTER TABLE worker ADD CONSTRAINT honest CHECK (name <> 'mallory')")
+    ghost = FakeTracker(stack.nats_url)
+    base = time.time_ns() // 1000 - 10_000_000
+    updates = [ghost.update(f"w{n % 50}", base + n, "red") for n in range(300)]
+    for n in (7, 150, 299):
+        updates[n].position.speed_cm_s = 99999
+    updates.append(ghost.update("mallory", base, "red"))
+    ghost.log(1, updates)
+    ghost.log(2, [ghost.update("late", base, "red")])
+    wait_for(lambda: count(stack) == 298)
+    ghost.close()
+    rows = set_aside(stack)
+    assert [row[1:3] for row in rows] == [("red", f"w{n % 50}") for n in (7, 150, 299)] + [("red", "mallory")]
+    assert all('23514' in row[5] and "sober" in row[5] for row in rows[:3]) and "honest" in rows[3][5]
+    assert [int(row[3].timestamp() * 1e6 + 0.5) for row in rows[:3]] == [base + n for n in (7, 150, 299)]
+    kept = [team_pb2.LogBatch.FromString(bytes(row[4])).updates for row in rows]
+    assert [list(batch) for batch in kept] == [[updates[n]] for n in (7, 150, 299, 300)]
+    wait_for(lambda: position(stack) == stream_info(stack)["state"]["last_seq"])
+    assert metrics(stack.own_url("tracker-1"))["muster_recorder_set_aside_total"] == 4
+
+
+def test_poison_from_a_stranger_on_nats_is_set_aside(start):
+    stack = start(trackers=1)
+    ghost = FakeTracker(stack.nats_url)
+    now = ghost.started_at_us
+
+    def presence(worker, **how):
+        fields = {"online": False, "session_us": now, "at_us": now, "reason": "closed", "reports": 1} | how
+        return team_pb2.Update(worker=worker, team="red", presence=fields, received_at_us=now)
+
+    batch = team_pb2.LogBatch(tracker="ghost", started_at_us=1, number=1, updates=[
+        presence("good"), presence("text", reason="POISON"), presence("session", session_us=2**63 - 1),
+        presence("before", session_us=-2**63), presence("at", at_us=-2**63), ghost.update("stamp", 2**62, "red"),
+        presence("reports", reports=2**64 - 1), ghost.update("fine", now, "red")])
+    raw = batch.SerializeToString().replace(b"POISON", b"\xff\x00\xc3(\xfe\xed")
+    for body in (raw, b"\x22\x7fno batch", b"", team_pb2.LogBatch(tracker="ghost", updates=[presence("x y")]).SerializeToString()):
+        ghost._send(f"PUB muster.log.0 {len(body)}\r\n".encode() + body + b"\r\n")
+    ghost.log(2, [ghost.update("after", now, "red")])
+    wait_for(lambda: count(stack) == 2)
+    ghost.close()
+    rows = set_aside(stack)
+    reasons = {row[2]: row[5] for row in rows if row[2]}
+    assert set(reasons) == {"text", "session", "before", "at", "stamp"}
+    assert "22021" in reasons["text"] and "out of range" in reasons["session"]
+    assert sorted(row[5] for row in rows if not row[2]) == ["it is no log batch"] * 2 + ["it is no update"]
+    recorded = {name for name, in ask(stack, "SELECT name FROM worker")}
+    assert {"good", "fine", "after"} <= recorded
