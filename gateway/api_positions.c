@@ -16,7 +16,8 @@ static void add_feature(void *context, const struct view_row *row) {
 
 void api_positions(struct gateway *gateway, struct http_request *request, struct http_response *response) {
   if (!api_no_query(request, response) || !api_team_allowed(gateway, request, response)) return;
-  struct team *team = fanout_copy(gateway->fanout, request->team);
+  bool partial = false;
+  struct team *team = fanout_copy(gateway->fanout, request->team, &partial);
   if (!team && directory_load(gateway->directory, request->team, &team) != DIRECTORY_OK) {
     api_fail_unavailable(response, "Postgres is out of reach");
     return;
@@ -24,7 +25,7 @@ void api_positions(struct gateway *gateway, struct http_request *request, struct
   struct collection collection = {.out = &response->body};
   buffer_append_string(&response->body, "{\"type\":\"FeatureCollection\",\"features\":[");
   team_each(team, add_feature, &collection);
-  buffer_append_string(&response->body, "]}");
+  buffer_append_string(&response->body, partial ? "],\"incomplete\":true}" : "]}");
   team_free(team);
   response->type = "application/geo+json";
   http_header(response, "Cache-Control", "no-store");

@@ -75,7 +75,8 @@ bool api_team_allowed(struct gateway *gateway, const struct http_request *reques
     return true;  // nobody can say that it is unknown, and its state may still be had from the log
   }
   if (known) return true;
-  struct team *live = fanout_copy(gateway->fanout, team);
+  bool partial;
+  struct team *live = fanout_copy(gateway->fanout, team, &partial);
   known = live && team_count(live) > 0;
   team_free(live);
   if (!known) api_fail(response, 404, "unknown_team", "no team \"%s\" is known", team);

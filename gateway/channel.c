@@ -20,6 +20,7 @@ void channel_free(struct channel *channel, enum close_reason reason) {
     next = lane->next;
     lane_free(lane, reason);
   }
+  view_frame_unref(channel->source.partial);
   team_free(channel->source.team);
   numbers_fini(&channel->numbers);
   free(channel);
@@ -71,6 +72,20 @@ void channel_become_live(struct channel *channel) {
     return;
   }
   for (struct lane *lane = channel->lanes; lane; lane = lane->next) lane_flush(lane);
+}
+
+void channel_set_partial(struct channel *channel, bool partial) {
+  struct source *source = &channel->source;
+  if (partial == (source->partial != NULL)) return;
+  view_frame_unref(source->partial);
+  source->partial = partial ? view_frame_stale(clock_wall_us(), "postgres") : NULL;
+  for (struct lane *lane = channel->lanes; lane; lane = lane->next) {
+    if (partial) {
+      lane_tell_stale(lane);
+    } else {
+      lane_begin_again(lane);
+    }
+  }
 }
 
 void channel_become_stale(struct channel *channel) {

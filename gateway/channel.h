@@ -21,6 +21,7 @@ struct channel {
   bool wanted;  // another one is needed as soon as may be
   uint64_t ticket;
   uint64_t asked_ms;
+  uint64_t doubt_ms;  // when it was first seen that something may be lost, since the state was last whole; or 0
   uint64_t empty_ms;  // when its last viewer was seen to be gone; 0 while it has some
   struct source source;
   struct numbers numbers;
@@ -42,6 +43,9 @@ bool channel_merge_batch(struct channel *channel, const void *bytes, size_t len,
 void channel_send_changes(struct channel *channel);
 // The state is whole (again): everyone is brought up to it.
 void channel_become_live(struct channel *channel);
+// What is shown may lack workers, because Postgres was out of reach; or it does no more, and everyone who was told gets
+// the whole team anew.
+void channel_set_partial(struct channel *channel, bool partial);
 // NATS is gone: what is shown may be old.
 void channel_become_stale(struct channel *channel);
 // For lanes to which nothing was sent for about `every_ms`. *heartbeat is made when the first needs it.

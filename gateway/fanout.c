@@ -17,6 +17,7 @@
 #define TICK_MS 1000
 #define HEARTBEAT_MS 14500    // the tick is a second long: 15 s at most
 #define HEAL_SPACING_MS 1000  // a team is joined again at most this often
+#define LOG_COVERS_MS 300000  // what is recorded stays in the log for twice as long, at least
 #define EVENTS 256
 #define BYE_FRAMES 16
 #define BYE_RETRY_MIN_MS 250
@@ -41,7 +42,8 @@ struct order {
   int fd;
   unsigned interval_ms;
   uint64_t ticket;
-  bool flag;  // MERGE: whole; LINK: connected; HOLDS: the answer
+  bool flag;  // LINK: connected; HOLDS: the answer; COPY: the answer is incomplete
+  enum merge_kind kind_of_merge;
   enum heal_reason reason;
   struct team *state;
   uv_sem_t *done;
@@ -81,7 +83,11 @@ static void ask(struct fanout *fanout, struct channel *channel) {
 
 // Asks now, or marks the channel so that the tick does: one join at a time, and not in a storm.
 static void ask_soon(struct fanout *fanout, struct channel *channel) {
+#ifdef FAULT_SKIP_HEALING  // for make drill-proof: what was lost stays lost
+  return;
+#endif
   channel->wanted = true;
+  if (!channel->doubt_ms) channel->doubt_ms = uv_now(&fanout->loop);
   if (fanout->connected && !channel->asked && uv_now(&fanout->loop) - channel->asked_ms >= HEAL_SPACING_MS)
     ask(fanout, channel);
 }
@@ -152,26 +158,49 @@ static void take_attach(struct fanout *fanout, const struct order *order) {
   channel_add_viewer(find_or_open(fanout, order->team), &fanout->stage, order->fd, order->interval_ms);
 }
 
+// Whether a team that was joined from the log alone, without Postgres, may lack something: what was recorded is trimmed
+// from the log after a while. A state that was whole lacks nothing that the log still has.
+static bool is_partial(struct fanout *fanout, const struct channel *channel) {
+  if (channel->source.state == SOURCE_JOINING || channel->source.partial) return true;
+  return channel->doubt_ms && uv_now(&fanout->loop) - channel->doubt_ms > LOG_COVERS_MS;
+}
+
+static void become_live(struct fanout *fanout, struct channel *channel, enum merge_kind kind) {
+  bool partial = kind == MERGE_FROM_LOG && is_partial(fanout, channel);
+  team_expire(channel->source.team, clock_mono_us());
+  channel->asked = false;
+  channel->doubt_ms = channel->wanted ? channel->doubt_ms : 0;
+  channel_become_live(channel);
+  channel_set_partial(channel, partial);
+  log_info("team_live", "team=%s workers=%zu viewers=%zu complete=%d", channel->name, team_count(channel->source.team),
+           channel_viewers(channel), !partial);
+}
+
 static void take_merge(struct fanout *fanout, const struct order *order) {
   struct channel *channel = *find_link(fanout, order->team);
   if (!channel) return;
   if (order->state && team_merge_team(channel->source.team, order->state)) mark_dirty(fanout, channel);
-  if (!order->flag || !channel->asked || order->ticket != channel->ticket) return;
-  channel->asked = false;
-  team_expire(channel->source.team, clock_mono_us());
-  channel_become_live(channel);
-  log_info("team_live", "team=%s workers=%zu viewers=%zu", channel->name, team_count(channel->source.team),
-           channel_viewers(channel));
+  if (order->kind_of_merge == MERGE_MORE) return;
+  if (channel->asked && order->ticket == channel->ticket) {
+    become_live(fanout, channel, order->kind_of_merge);
+  } else if (!channel->asked && !order->ticket && order->kind_of_merge == MERGE_WHOLE) {
+    // The join that the join thread owed since Postgres was gone; nothing is known to be lost since.
+    if (channel->source.state == SOURCE_LIVE) channel_set_partial(channel, false);
+  }
 }
 
 // A join that was under way while NATS went away proves nothing: with the ticket changed, its answer is an old one.
 static void go_stale(struct fanout *fanout, struct channel *channel) {
   channel->asked = false;
   channel->ticket = ++fanout->tickets;
+  if (!channel->doubt_ms) channel->doubt_ms = uv_now(&fanout->loop);
   channel_become_stale(channel);
 }
 
 static void join_after_reconnect(struct fanout *fanout, struct channel *channel) {
+#ifdef FAULT_SKIP_HEALING
+  if (channel->source.state != SOURCE_JOINING) return channel_become_live(channel);
+#endif
   if (channel->source.state != SOURCE_JOINING) metric_add(fanout->options.metrics->heals[HEAL_RECONNECT], 1);
   ask(fanout, channel);
 }
@@ -184,7 +213,7 @@ static void take_link(struct fanout *fanout, bool connected) {
     return;
   }
   view_frame_unref(fanout->stage.stale_event);
-  fanout->stage.stale_event = view_frame_stale(clock_wall_us());
+  fanout->stage.stale_event = view_frame_stale(clock_wall_us(), "nats");
   each_channel(fanout, go_stale);
 }
 
@@ -226,7 +255,9 @@ static void close_all(struct fanout *fanout) {
 
 static void answer_copy(struct fanout *fanout, struct order *order) {
   struct channel *channel = *find_link(fanout, order->team);
-  if (channel && channel->source.state == SOURCE_LIVE) order->state = team_copy(channel->source.team);
+  if (!channel || channel->source.state != SOURCE_LIVE) return;
+  order->state = team_copy(channel->source.team);
+  order->flag = channel->source.partial != NULL;
 }
 
 static void on_letter(void *context, struct letter *letter) {
@@ -336,7 +367,7 @@ struct fanout *fanout_new(const struct fanout_options *options) {
   if (!fanout) abort();
   fanout->options = *options;
   fanout->stage = (struct stage){.loop = &fanout->loop, .metrics = options->metrics, .stall_ms = options->stall_ms};
-  fanout->stage.stale_event = view_frame_stale(clock_wall_us());
+  fanout->stage.stale_event = view_frame_stale(clock_wall_us(), "nats");
   return fanout;
 }
 
@@ -381,11 +412,11 @@ void fanout_batch(struct fanout *fanout, struct live_batch *batch) {
   mailbox_post(&fanout->mailbox, &batch->letter);
 }
 
-void fanout_merge(struct fanout *fanout, struct team *state, uint64_t ticket, bool whole, const char *team) {
+void fanout_merge(struct fanout *fanout, struct team *state, uint64_t ticket, enum merge_kind kind, const char *team) {
   struct order *order = new_order(LETTER_MERGE, team);
   order->state = state;
   order->ticket = ticket;
-  order->flag = whole;
+  order->kind_of_merge = kind;
   mailbox_post(&fanout->mailbox, &order->letter);
 }
 
@@ -411,10 +442,11 @@ static void post_and_wait(struct fanout *fanout, struct order *order) {
   uv_sem_destroy(&done);
 }
 
-struct team *fanout_copy(struct fanout *fanout, const char *team) {
+struct team *fanout_copy(struct fanout *fanout, const char *team, bool *out_partial) {
   struct order *order = new_order(LETTER_COPY, team);
   post_and_wait(fanout, order);
   struct team *copy = order->state;
+  *out_partial = order->flag;
   free(order);
   return copy;
 }

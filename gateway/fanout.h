@@ -29,6 +29,12 @@ struct fanout_options {
   struct fanout_needs needs;
 };
 
+enum merge_kind {
+  MERGE_MORE,      // something that came later
+  MERGE_WHOLE,     // the answer to the wish that the ticket names, or to the join thread's own (0)
+  MERGE_FROM_LOG,  // the same without Postgres: what the log no longer has may be missing
+};
+
 // A live batch of a team. Whoever posts it owns the bytes; release is called on the fan-out's thread once it is merged.
 struct live_batch {
   struct letter letter;  // the fan-out's
@@ -47,14 +53,15 @@ bool fanout_start(struct fanout *fanout) __attribute__((warn_unused_result));
 // Hands over a socket that the response's head was already sent on.
 void fanout_attach(struct fanout *fanout, int fd, const char *team, unsigned interval_ms);
 void fanout_batch(struct fanout *fanout, struct live_batch *batch);
-// Takes over `state` (may be NULL) and merges it; whole: the join that this ticket names is complete.
-void fanout_merge(struct fanout *fanout, struct team *state, uint64_t ticket, bool whole, const char *team);
+// Takes over `state` (may be NULL) and merges it.
+void fanout_merge(struct fanout *fanout, struct team *state, uint64_t ticket, enum merge_kind kind, const char *team);
 // NATS is connected, or it is gone.
 void fanout_link(struct fanout *fanout, bool connected);
 // Something live was, or may have been, lost: all teams are joined again.
 void fanout_heal(struct fanout *fanout, enum heal_reason reason);
-// A copy of a team's state if it is held here and whole, else NULL; the caller frees it. Waits for the loop.
-struct team *fanout_copy(struct fanout *fanout, const char *team);
+// A copy of a team's state if it is held here and live, else NULL; the caller frees it. *out_partial: it was joined
+// without Postgres and may lack something. Waits for the loop.
+struct team *fanout_copy(struct fanout *fanout, const char *team, bool *out_partial);
 // Whether a new viewer of this team would get its state at once. Waits for the loop.
 bool fanout_holds(struct fanout *fanout, const char *team);
 // Says bye to all viewers and closes them; later ones are closed at once. Waits until that is done.

@@ -233,14 +233,15 @@ static bool load_snapshot(struct join *join, struct group *group, struct snapsho
   return good;
 }
 
-// Hands over what was gathered; whole: it is the answer to the wish.
-static void hand_over(struct join *join, struct group *group, bool whole) {
+// Hands over what was gathered.
+static void hand_over(struct join *join, struct group *group, enum merge_kind kind) {
   for (size_t i = 0; i < group->count; i++) {
     struct group_member *member = &group->members[i];
     if (!member->state) continue;
     struct team *state = group_take(member);
-    if (state || whole) fanout_merge(join->options.fanout, state, member->ticket, whole, member->name);
-    if (!whole) continue;
+    bool answers = kind != MERGE_MORE;
+    if (state || answers) fanout_merge(join->options.fanout, state, member->ticket, kind, member->name);
+    if (!answers) continue;
     metric_add(join->options.metrics->joins, 1);
     metric_observe_us(join->options.metrics->join_time, clock_mono_us() - member->asked_us);
   }
@@ -266,7 +267,7 @@ static bool join_group(struct join *join, struct group *group) {
   bool loaded = load_snapshot(join, group, &point);
   if (!loaded) point.known = false;
   if (!replay_log(join, group, &point)) return false;
-  hand_over(join, group, true);
+  hand_over(join, group, loaded ? MERGE_WHOLE : MERGE_FROM_LOG);
   if (loaded) return true;
   metric_add(join->options.metrics->joins_without_snapshot, (int64_t)group->count);
   for (size_t i = 0; i < group->count; i++) {
@@ -362,7 +363,7 @@ static void follow_log(struct join *join) {
     join->tail_sequence = message.sequence;
     merge_message(join, join->groups, &message);
   }
-  for (struct group *group = join->groups; group; group = group->next) hand_over(join, group, false);
+  for (struct group *group = join->groups; group; group = group->next) hand_over(join, group, MERGE_MORE);
   end_follows(join);
 }
 

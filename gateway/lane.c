@@ -64,8 +64,13 @@ static bool deliver(struct viewer *viewer, struct view_frame *frame, struct tall
   return true;
 }
 
+// False if the viewer is gone.
 static bool deliver_stale(struct viewer *viewer, struct tally *tally) {
   struct lane *lane = viewer->lane;
+  if (lane->source->partial && !viewer->told_partial && !viewer->frame && viewer->cursor != 0) {
+    viewer->told_partial = true;
+    if (!deliver(viewer, lane->source->partial, tally)) return false;
+  }
   if (lane->source->state != SOURCE_STALE || viewer->told_stale || viewer->frame || viewer->cursor == 0) return true;
   viewer->told_stale = true;
   return deliver(viewer, lane->stage->stale_event, tally);
@@ -216,6 +221,14 @@ void lane_tell_stale(struct lane *lane) {
   }
   lane->sent_ms = uv_now(lane->stage->loop);
   add_up(lane->stage, &tally);
+}
+
+void lane_begin_again(struct lane *lane) {
+  for (struct viewer *viewer = lane->viewers; viewer; viewer = viewer->next) {
+    if (viewer->told_partial) viewer->cursor = 0;
+    viewer->told_partial = false;
+  }
+  lane_flush(lane);
 }
 
 void lane_broadcast(struct lane *lane, struct view_frame *frame) {

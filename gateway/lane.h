@@ -19,6 +19,7 @@ enum source_state {
 struct source {
   struct team *team;
   enum source_state state;
+  struct view_frame *partial;  // the event that says so, while the team may lack workers; else NULL
 };
 
 // What all lanes of the process share.
@@ -56,6 +57,8 @@ void lane_changed(struct lane *lane);
 void lane_flush(struct lane *lane);
 // Sends `stale` to all that were not told yet.
 void lane_tell_stale(struct lane *lane);
+// The team lacks nothing any more: sends a whole snapshot to all who were told that it might.
+void lane_begin_again(struct lane *lane);
 // Sends an event that moves nothing to all who are not in the middle of a frame.
 void lane_broadcast(struct lane *lane, struct view_frame *frame);
 // Says bye with one of these frames each, and closes all.

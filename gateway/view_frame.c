@@ -33,8 +33,8 @@ struct view_frame *view_frame_heartbeat(int64_t now_us) {
   return print("event: heartbeat\ndata: {\"time_us\":%" PRId64 "}\n\n", now_us);
 }
 
-struct view_frame *view_frame_stale(int64_t since_us) {
-  return print("event: stale\ndata: {\"since_us\":%" PRId64 "}\n\n", since_us);
+struct view_frame *view_frame_stale(int64_t since_us, const char *reason) {
+  return print("event: stale\ndata: {\"since_us\":%" PRId64 ",\"reason\":\"%s\"}\n\n", since_us, reason);
 }
 
 struct view_frame *view_frame_bye(const char *reason, unsigned retry_ms) {

@@ -24,7 +24,7 @@ static inline struct view_frame *view_frame_ref(struct view_frame *frame) {
 
 // Whole events that move nothing, as docs/http-api.md has them.
 struct view_frame *view_frame_heartbeat(int64_t now_us);
-struct view_frame *view_frame_stale(int64_t since_us);
+struct view_frame *view_frame_stale(int64_t since_us, const char *reason);
 // Also sets the delay after which a browser's EventSource reconnects.
 struct view_frame *view_frame_bye(const char *reason, unsigned retry_ms);
 

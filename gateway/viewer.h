@@ -21,7 +21,8 @@ struct viewer {
   uint64_t cursor;           // the version it has, or will have with the unfinished frame; 0: nothing yet
   uint64_t progress_ms;      // while blocked: when the socket last took something
   int fd;
-  bool told_stale;  // the last event it was sent is "stale"
+  bool told_stale;    // the last event it was sent is "stale"
+  bool told_partial;  // that the team may lack workers, and it has got no whole snapshot since
 };
 
 enum viewer_status {

@@ -51,6 +51,8 @@ export class LiveStream {
   #timer = null;
   #attempt = 0;
   #heard = false;
+  /** Since when the team may lack workers; only a whole snapshot ends that. @type {number | null} */
+  #incompleteMs = null;
 
   /** @param {StreamOptions} options */
   constructor(options) {
@@ -76,6 +78,7 @@ export class LiveStream {
   #connect() {
     this.#drop();
     this.#heard = false;
+    this.#incompleteMs = null;
     this.#options.onConnection({ kind: 'connecting' });
     const source = this.#options.open();
     this.#source = source;
@@ -86,14 +89,20 @@ export class LiveStream {
     listen('snapshot', (data) => {
       this.#options.onSnapshot(data);
       this.#attempt = 0;
+      this.#incompleteMs = null;
       this.#options.onConnection({ kind: 'live' });
     });
     listen('delta', (data) => {
       this.#options.onDelta(data);
-      this.#options.onConnection({ kind: 'live' });
+      const since = this.#incompleteMs;
+      this.#options.onConnection(since === null ? { kind: 'live' } : { kind: 'stale', sinceMs: since });
     });
     listen('heartbeat', () => {});
-    listen('stale', (data) => this.#options.onConnection({ kind: 'stale', sinceMs: data.since_us / 1000 }));
+    listen('stale', (data) => {
+      const sinceMs = data.since_us / 1000;
+      if (data.reason === 'postgres') this.#incompleteMs = sinceMs;
+      this.#options.onConnection({ kind: 'stale', sinceMs });
+    });
     listen('bye', (data) => this.#retryIn(Math.max(0, Math.min(BYE_LONGEST_MS, Number(data.retry_ms) || 0))));
     source.addEventListener('error', () => {
       if (source === this.#source) this.#lost();

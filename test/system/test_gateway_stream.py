@@ -5,6 +5,7 @@ import signal
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -319,6 +320,52 @@ def test_without_postgres_a_view_is_rebuilt_from_the_log(stack, url, admin):
     wait_for(lambda: fetch(url + "/readyz")[0] == 200)
 
 
+def forget_log(ghost):
+    """The log is trimmed of everything, as it is of what was recorded a while ago."""
+    ghost.publish("$JS.API.STREAM.PURGE.MUSTER_LOG", team_pb2.LogBatch())
+    ghost.flush()
+
+
+def test_without_postgres_a_view_that_may_lack_workers_says_so_until_it_does_not(ghost, stack, url, admin):
+    expected, at_us = recorded(stack, "team-2"), now_us()
+    with View(url, "team-held", token(stack, "team-held"), "?interval_ms=0") as held:
+        held.next()
+        ghost.live("team-held", 1, [ghost.update("van-1", at_us)])
+        held.until("delta")
+        forget_log(ghost)
+        stack.kill("postgres", signal.SIGINT)
+        wait_for(lambda: fetch(url + "/readyz")[0] == 503)
+        ghost.log(1, [ghost.update("van-9", at_us, team="team-2")])  # parked: nothing of it is live
+        ghost.flush()
+        with View(url, "team-2", admin) as view:
+            assert view.next()[0] == "snapshot" and set(view.rows) == {"van-9"}
+            event, data = view.next()
+            assert (event, data["reason"]) == ("stale", "postgres") and at_us < data["since_us"] <= now_us()
+            ghost.live("team-2", 1, [ghost.update("van-8", at_us)])
+            assert view.next()[0] == "delta"
+            answer = json.loads(fetch(f"{url}/api/v1/teams/team-2/positions", admin)[2])
+            assert answer["incomplete"] is True and len(answer["features"]) == 2
+            # One that was whole lacks nothing that was not in the log a moment ago.
+            ghost.log(2, [ghost.update("van-2", at_us, team="team-held")])
+            ghost.live("team-held", 3, [ghost.update("van-1", at_us + 1)])
+            while len(held.rows) < 2:
+                assert held.next()[0] == "delta"
+            stack.restart("postgres")
+            assert view.until("snapshot")["rows"]
+            assert set(view.rows) == {*expected, "van-8", "van-9"}
+            ghost.log(3, [ghost.update("van-8", at_us + 1, team="team-2")])
+            ghost.live("team-2", 2, [ghost.update("van-8", at_us + 1)])
+            assert view.until("delta") and view.rows["van-8"][1] == at_us + 1
+        assert "incomplete" not in json.loads(fetch(f"{url}/api/v1/teams/team-2/positions", admin)[2])
+        with View(url, "team-2", admin, "?interval_ms=0") as view:
+            assert view.next()[0] == "snapshot" and len(view.rows) == len(expected) + 2
+            ghost.live("team-2", 3, [ghost.update("van-8", at_us + 2)])
+            assert view.next()[0] == "delta"
+            ghost.log(4, [ghost.update("van-8", at_us + 2, team="team-2")])
+            wait_for(lambda: recorded(stack, "team-2").get("van-8", [0, 0])[1] == at_us + 2)
+    wait_for(lambda: fetch(url + "/readyz")[0] == 200)
+
+
 def test_both_gateways_show_the_same(stack, admin):
     views = [View(stack.own_url(gateway), "team-2", admin) for gateway in stack.gateways]
     for view in views:
@@ -326,6 +373,41 @@ def test_both_gateways_show_the_same(stack, admin):
     assert shown(views[0]) == shown(views[1]) == recorded(stack, "team-2")
     for view in views:
         view.close()
+
+
+def positions(stack, gateway, team, admin):
+    """GET positions, in the form of shown()."""
+    features = json.loads(fetch(f"{stack.own_url(gateway)}/api/v1/teams/{team}/positions", admin)[2])["features"]
+    rows = {}
+    for feature in features:
+        p, at = feature["properties"], feature["geometry"]["coordinates"]
+        rows[p["worker"]] = (p["worker"], p["taken_at_us"], round(at[0] * 1e7), round(at[1] * 1e7), p["status"], p["tracker"])
+    return rows
+
+
+def test_gateways_asked_at_the_same_moment_give_the_same_state(stack, admin):
+    """Also the one that did not hold the team until it was asked."""
+    simulator = simulate(stack, "--workers", 200, "--teams", 1, "--interval-ms", 100, "--duration", 6)
+    wait_for(lambda: sum(row[1] is not None for row in recorded(stack, "team-1").values()) >= 200)
+    with View(stack.own_url("gateway-1"), "team-1", admin, "?interval_ms=60000") as view:
+        view.next()
+        for _ in range(20):
+            asked_us = now_us()
+            with ThreadPoolExecutor(2) as pool:
+                both = list(pool.map(lambda gateway: positions(stack, gateway, "team-1", admin), stack.gateways))
+            took_us = now_us() - asked_us
+            assert set(both[0]) == set(both[1])
+            running = [name for name, row in both[0].items() if row[4] == both[1][name][4] == "online"]
+            apart = [abs(both[0][name][1] - both[1][name][1]) for name in running]
+            assert len(running) >= 190 and max(apart) <= took_us + 250_000, "one of them is behind"
+        assert simulator.wait(30) == 0
+    wait_for(lambda: all(row[4] == "offline" for row in recorded(stack, "team-1").values()))
+    views = [View(stack.own_url(gateway), "team-1", admin) for gateway in stack.gateways]
+    for view in views:
+        view.next()
+        view.close()
+    states = [positions(stack, gateway, "team-1", admin) for gateway in stack.gateways]
+    assert states[0] == states[1] == shown(views[0]) == shown(views[1]) == recorded(stack, "team-1")
 
 
 # The last test: it ends a gateway.

@@ -146,6 +146,22 @@ test('stale lasts until the next true state', () => {
   assert.equal(kinds().at(-1), 'live');
 });
 
+test('a view that may lack workers is stale until a whole snapshot comes', () => {
+  const { kinds, source } = start();
+  source().send('snapshot', {});
+  source().send('stale', { since_us: 5_000_000, reason: 'postgres' });
+  source().send('delta', {});
+  assert.equal(kinds().at(-1), 'stale');
+  source().send('stale', { since_us: 6_000_000, reason: 'nats' });
+  source().send('delta', {});
+  assert.equal(kinds().at(-1), 'stale');
+  source().send('snapshot', {});
+  assert.equal(kinds().at(-1), 'live');
+  source().send('stale', { since_us: 7_000_000, reason: 'nats' });
+  source().send('delta', {});
+  assert.equal(kinds().at(-1), 'live');
+});
+
 test('malformed data ends the connection, and a new one is made', () => {
   const { clock, seen, kinds, source } = start();
   source().send('snapshot', {});
