@@ -1,9 +1,10 @@
 # Muster. `make` builds, `make demo` shows it, `make test` proves it; `make help` lists the rest.
 VERSION := 0.1.0
 
-# SANITIZE=address,undefined or SANITIZE=thread builds into a folder of its own.
+# SANITIZE=address,undefined or SANITIZE=thread builds into a folder of its own. So does FAULT=ack_early or
+# FAULT=skip_healing: programs that break a promise on purpose, to show that the drill notices (make drill-proof).
 comma := ,
-BUILD := build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
+BUILD := build$(if $(FAULT),/fault-$(FAULT))$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
 
 CC := gcc
 # V=1 shows the commands.
@@ -15,6 +16,9 @@ CPPFLAGS += -D_GNU_SOURCE -DMUSTER_VERSION='"$(VERSION)"' -Icommon -I$(BUILD)/ge
 CFLAGS ?= -O2 -g
 CFLAGS += -std=gnu11 -Wall -Wextra -Wshadow -Wconversion -Werror -fno-omit-frame-pointer -fno-common
 LDFLAGS += -Wl,--as-needed
+ifdef FAULT
+CPPFLAGS += -DFAULT_$(shell echo '$(FAULT)' | tr a-z A-Z)
+endif
 ifdef SANITIZE
 CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined
 LDFLAGS += -fsanitize=$(SANITIZE)
@@ -136,6 +140,21 @@ $(BUILD)/gen/py/%_pb2.py: proto/%.proto
 system: all $(BUILD_PY)
 	cd test/system && MUSTER_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -m pytest -p no:cacheprovider -q $(TESTS)
 
+# The drill: everything under load, broken by a plan made from SEED, healed, and checked; docs/testing.md.
+FAULTS ?= 20
+SEED ?=
+KINDS ?=
+DRILL := /usr/bin/python3 test/drill/main.py
+.PHONY: drill drill-proof
+drill: all $(BUILD_PY)
+	@$(DRILL) --build $(BUILD) --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(if $(KINDS),--kinds $(KINDS))
+# That it fails on programs which are wrong.
+drill-proof: $(BUILD_PY)
+	@$(MAKE) --no-print-directory FAULT=ack_early all $(BUILD_PY:$(BUILD)/%=build/fault-ack_early/%)
+	@$(MAKE) --no-print-directory FAULT=skip_healing all $(BUILD_PY:$(BUILD)/%=build/fault-skip_healing/%)
+	$(DRILL) --build build/fault-ack_early --faults 2 --seed 1 --kinds crash --expect lost
+	$(DRILL) --build build/fault-skip_healing --faults 3 --seed 1 --kinds cut --expect wrong_final_position
+
 # All suites run even if one fails, one after the other.
 .PHONY: test test-suites
 test:
@@ -202,6 +221,7 @@ help:
 	@echo '              (TRACKERS=$(TRACKERS) GATEWAYS=$(GATEWAYS) DEVICE_PORT=$(DEVICE_PORT) HTTP_PORT=$(HTTP_PORT))'
 	@echo 'make status   shows what runs; make down stops it and keeps its data'
 	@echo 'make test     all tests: unit, page, system'
+	@echo 'make drill    breaks a stack under load and checks that nothing is lost (FAULTS=$(FAULTS) SEED=number)'
 	@echo 'make check    format, warnings of gcc and clang, headers, include fences, docs that match the programs'
 	@echo 'make docs     writes docs/configuration.md from what --help says'
 	@echo 'make format   formats the C sources'
