@@ -161,7 +161,7 @@ def result_of(drill, times, seen):
 
 def print_result(result, folder):
     def text(value):
-        return "never" if value is None else f"{value:.1f}"
+        return "-" if value is None else f"{value:.1f}"
 
     print("\ngap: longest time in which nobody was acked; acks, views: until all were acked, all views moved, again,\n"
           "not counting the time in which another fault stood in the way, nor of a link or a stop its own")

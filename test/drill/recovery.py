@@ -49,7 +49,7 @@ def gap(struck, timeline):
         at = point["at_us"] / 1e6
         if at < struck.began:
             continue
-        if point["acked"] != acked:
+        if point["acked"] != acked or not point["unacked"]:
             since, acked = at, point["acked"]
         longest = max(longest, at - since)
         if at > struck.ended + 5:
