@@ -145,7 +145,7 @@ FAULTS ?= 20
 SEED ?=
 KINDS ?=
 DRILL := /usr/bin/python3 test/drill/main.py
-.PHONY: drill drill-proof
+.PHONY: drill drill-proof check-drill
 drill: all $(BUILD_PY)
 	@$(DRILL) --build $(BUILD) --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(if $(KINDS),--kinds $(KINDS))
 # That it fails on programs which are wrong.
@@ -154,6 +154,11 @@ drill-proof: $(BUILD_PY)
 	@$(MAKE) --no-print-directory FAULT=skip_healing all $(BUILD_PY:$(BUILD)/%=build/fault-skip_healing/%)
 	$(DRILL) --build build/fault-ack_early --faults 2 --seed 1 --kinds crash --expect lost
 	$(DRILL) --build build/fault-skip_healing --faults 3 --seed 1 --kinds cut --expect wrong_final_position
+
+# Its parts: the checker, plans, links.
+check-drill:
+	/usr/bin/python3 -m pytest -p no:cacheprovider -q test/drill
+test-suites: check-drill
 
 # All suites run even if one fails, one after the other.
 .PHONY: test test-suites

@@ -35,18 +35,25 @@ class Link:
 
     async def pump(self, reader, writer):
         try:
-            while data := await reader.read(65536):
+            while data := await self.read(reader):
                 if self.late:
                     await asyncio.sleep(self.late)
                 await self.flowing.wait()
                 writer.write(data)
                 await writer.drain()
+            await self.flowing.wait()  # not even an end comes through
         except OSError:
             pass
         finally:
-            await self.flowing.wait()  # not even an end comes through
             writer.close()
             self.writers.discard(writer)
+
+    @staticmethod
+    async def read(reader):
+        try:
+            return await reader.read(65536)
+        except OSError:
+            return b""
 
     def break_all(self):
         for writer in list(self.writers):
@@ -106,7 +113,16 @@ class Links:
         self.call(self.links[name].heal(keep))
 
     def close(self):
-        for link in self.links.values():
-            self.loop.call_soon_threadsafe(link.break_all)
+        if not self.thread.is_alive():
+            return
+        self.call(self.end())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(5)
+
+    async def end(self):
+        for link in self.links.values():
+            link.server.close()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
