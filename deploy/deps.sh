@@ -34,6 +34,7 @@ file /usr/bin/python3 python3
 '
 test='
 header cmocka.h libcmocka-dev
+file /usr/lib/*/faketime/libfaketime.so.1 libfaketime
 command protoc protobuf-compiler
 command clang clang
 command clang-format clang-format

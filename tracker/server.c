@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "device.h"
 #include "log.h"
+#include "server_time.h"
 #include "token.h"
 
 #define BACKLOG 4096
@@ -40,6 +41,7 @@ struct server {
   uint32_t devices;        // slots in use
   uint32_t resume_at;      // slot that is read first after the backlog was full
   struct device *workers;  // by "team/worker"
+  struct server_time time;
   bool pressed, stopping, said_goodbye;
   int64_t drain_until_us;
   void (*stopped)(void *context);
@@ -54,6 +56,10 @@ static struct device *device_of_conn(struct conn *conn) {
 
 static struct device *device_of(struct session *session) {
   return (struct device *)((char *)session - offsetof(struct device, session));
+}
+
+static int64_t server_now(struct server *server) {
+  return server_time_read(&server->time, clock_wall_us(), clock_mono_us());
 }
 
 // ---- slots: name devices by number and generation, so that a late ack never reaches a later connection ----
@@ -83,7 +89,7 @@ static void give_slot(struct server *server, const struct device *device) {
 static void append_presence(struct device *device, bool online, const char *reason) {
   struct update update = {
       .worker = {device->worker, strlen(device->worker)},
-      .received_at_us = clock_wall_us(),
+      .received_at_us = server_now(device->server),
       .has_presence = true,
       .presence = {.online = online,
                    .session_us = device->session.session_us,
@@ -194,7 +200,7 @@ static void on_failed(struct session *session, Muster__ErrorCode code) {
 static size_t on_received(struct conn *conn, const uint8_t *bytes, size_t len) {
   struct device *device = device_of_conn(conn);
   uint64_t reports = device->session.reports;
-  size_t used = session_receive(&device->session, bytes, len, clock_wall_us());
+  size_t used = session_receive(&device->session, bytes, len, server_now(device->server));
   metric_add(device->server->reports_total, (int64_t)(device->session.reports - reports));
   if (device->server->pressed) device->server->resume_at = device->handle.slot + 1;
   if (device->session.over) end_device(device, "protocol_error");
@@ -274,7 +280,7 @@ static void sweep_device(struct server *server, struct device *device, int64_t m
 static void set_oldest(struct server *server) {
   int64_t oldest_us = OLDEST_US;
   if (server->config.retention_days > 0) {
-    oldest_us = clock_wall_us() - server->config.retention_days * INT64_C(86400000000);
+    oldest_us = server_now(server) - server->config.retention_days * INT64_C(86400000000);
   }
   server->host.oldest_us = oldest_us;
   server->host.limits.oldest_taken_at_us = oldest_us;
@@ -283,7 +289,7 @@ static void set_oldest(struct server *server) {
 // One look at every device a second is cheaper than a timer for each.
 static void on_sweep(uv_timer_t *timer) {
   struct server *server = timer->data;
-  int64_t mono_us = clock_mono_us(), wall_us = clock_wall_us();
+  int64_t mono_us = clock_mono_us(), wall_us = server_now(server);
   set_oldest(server);
   for (uint32_t i = 0; i < server->slot_count; i++) {
     struct device *device = server->slots[i].device;
