@@ -28,15 +28,15 @@ LIBS_common := -luv -ljwt -lcjson -lprotobuf-c -lpthread -lm
 # ---- sources: every file is named here ----
 PROTO := device team
 COMMON := buffer clock config frame hist ident log mailbox metrics position subject token update wire
-SRC_tracker := ack admin batcher conn intake main message pgarray publish recorder server server_time session store store_write
+SRC_tracker := ack admin batcher conn intake main message pgarray publish recorder server server_time session store store_days store_write
 UNIT_tracker := ack batcher message pgarray server_time session
 EXTRA_tracker = $(BUILD)/gen/schema_files.o
 SCHEMA := 001_initial.sql 002_faults.sql
 LIBS_tracker := -lnats -lpq -lcivetweb
-SRC_gateway := api_cluster api_config api_error api_health api_positions api_session api_stream api_teams assets channel \
-  directory fanout feed follow gateway_metrics group handoff join lane main numbers query replay replicas routes server \
-  snapshot team view_frame view_json viewer
-UNIT_gateway := follow group numbers query replicas team view_frame view_json
+SRC_gateway := api_cluster api_config api_error api_health api_positions api_session api_stream api_teams api_track \
+  assets channel directory fanout feed follow gateway_metrics group handoff history join lane main numbers query replay \
+  replicas routes server snapshot team time_text tracks view_frame view_json viewer
+UNIT_gateway := follow group numbers query replicas team time_text view_frame view_json
 EXTRA_gateway = $(BUILD)/gen/web_assets.o
 LIBS_gateway := -lnats -lpq -lcivetweb
 SRC_simulator := audience backoff decimal device device_conn device_message endpoint event_stream fleet ledger live \
@@ -47,7 +47,7 @@ SRC_token := main
 LIBS_token :=
 UNIT_TESTS := buffer config frame hist ident metrics position token update wire \
   backoff decimal device device_message event_stream ledger motion spool trace watch ack batcher pgarray server_time session \
-  follow group numbers query replicas team view_json
+  follow group numbers query replicas team time_text view_json
 
 # The map page, gateway/web: the page itself, what it uses of npm's packages, and what is made of them.
 WEB := index.html app.css icon.svg api.mjs app.mjs backoff.mjs basemap.mjs card.mjs finder.mjs format.mjs grid.mjs link.mjs \

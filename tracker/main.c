@@ -25,7 +25,7 @@ extern const struct embedded schema_files[];  // generated from tracker/schema/
 
 struct tracker_config {
   char *id, *listen, *admin, *nats_url, *database_url, *token_key, *log_level;
-  long retention_days, log_interval_ms, backlog_bytes, log_max_age_s, log_max_bytes;
+  long retention_days, log_interval_ms, backlog_bytes, log_max_age_s, log_max_bytes, log_keep_s;
   long idle_timeout_ms, hello_timeout_ms, ack_delay_ms, ack_reports, max_connections;
 };
 
@@ -39,15 +39,18 @@ static const struct setting settings[] = {
     {"token-key", SETTING_SECRET, AT(token_key), "", 0, 0, "Key that tokens are signed with (HS256), 32 bytes or more.",
      NULL},
     {"retention-days", SETTING_INT, AT(retention_days), "0", 0, 36500,
-     "Positions older than this are refused as too_old; 0 takes positions of any age.", NULL},
+     "Positions older than this are refused as too_old, and their history is dropped; 0 keeps all.", NULL},
     {"log-interval-ms", SETTING_INT, AT(log_interval_ms), "5", 1, 1000,
      "How long a log batch waits for more positions before it is stored.", NULL},
     {"backlog-bytes", SETTING_INT, AT(backlog_bytes), "16777216", 65536, 1L << 32,
      "Bytes of log batches not stored yet at which devices are no longer read.", NULL},
-    {"log-max-age-s", SETTING_INT, AT(log_max_age_s), "86400", 0, 31536000,
-     "How long the stream keeps messages; 0 for ever. Only when this tracker creates the stream.", NULL},
+    {"log-max-age-s", SETTING_INT, AT(log_max_age_s), "0", 0, 31536000,
+     "How long the stream keeps messages that are not recorded; 0 for ever. Only when this tracker creates the stream.",
+     NULL},
     {"log-max-bytes", SETTING_INT, AT(log_max_bytes), "4294967296", 0, 1L << 50,
      "How large the stream may grow; 0: no limit. Only when this tracker creates the stream.", NULL},
+    {"log-keep-s", SETTING_INT, AT(log_keep_s), "600", 1, 31536000,
+     "How long the stream keeps messages after they were recorded.", NULL},
     {"idle-timeout-ms", SETTING_INT, AT(idle_timeout_ms), "60000", 1000, 86400000,
      "A device silent for longer is disconnected.", NULL},
     {"hello-timeout-ms", SETTING_INT, AT(hello_timeout_ms), "10000", 1000, 60000,
@@ -199,7 +202,14 @@ static int start_intake(struct tracker *tracker) {
 
 static int start_rest(struct tracker *tracker) {
   const struct tracker_config *config = &tracker->config;
-  struct recorder_config recorder = {config->nats_url, config->database_url, config->id, schema_files};
+  struct recorder_config recorder = {
+      .nats_url = config->nats_url,
+      .database_url = config->database_url,
+      .id = config->id,
+      .schema = schema_files,
+      .retention_days = config->retention_days,
+      .log_keep_s = config->log_keep_s,
+  };
   tracker->recorder = recorder_start(&recorder, tracker->metrics);
   tracker->admin = admin_start(config->admin, tracker->metrics, why_not_ready, tracker);
   if (!tracker->admin) return fail(config->admin, "cannot listen for HTTP there");

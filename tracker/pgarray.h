@@ -9,7 +9,15 @@
 #include "buffer.h"
 
 // Object ids of the element types, from pg_type.dat.
-enum pg_type { PG_BOOL = 16, PG_BYTEA = 17, PG_INT8 = 20, PG_INT2 = 21, PG_INT4 = 23, PG_TEXT = 25, PG_TIMESTAMPTZ = 1184 };
+enum pg_type {
+  PG_BOOL = 16,
+  PG_BYTEA = 17,
+  PG_INT8 = 20,
+  PG_INT2 = 21,
+  PG_INT4 = 23,
+  PG_TEXT = 25,
+  PG_TIMESTAMPTZ = 1184
+};
 
 struct pgarray {
   struct buffer bytes;
@@ -24,7 +32,7 @@ void pgarray_add_int2(struct pgarray *array, int16_t value);
 void pgarray_add_int4(struct pgarray *array, int32_t value);
 void pgarray_add_int8(struct pgarray *array, int64_t value);
 void pgarray_add_text(struct pgarray *array, const char *text, size_t len);  // also for PG_BYTEA
-void pgarray_add_time(struct pgarray *array, int64_t unix_us);  // for PG_TIMESTAMPTZ
+void pgarray_add_time(struct pgarray *array, int64_t unix_us);               // for PG_TIMESTAMPTZ
 // Completes the array; bytes are then the parameter's value.
 void pgarray_finish(struct pgarray *array);
 

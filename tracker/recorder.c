@@ -27,7 +27,11 @@
 #define NATS_WAIT_MS 1000
 #define TALK_EVERY_US 500000
 #define PENDING_BYTES (64 * 1024 * 1024)
-#define LOOK_EVERY_US 5000000  // is the stream still the one that it was?
+#define SECOND_US INT64_C(1000000)
+#define UPKEEP_EVERY_US (3600 * SECOND_US)
+#define UPKEEP_BUSY_US (10 * SECOND_US)  // when old partitions could not be dropped, because somebody reads them
+#define UPKEEP_MORE_US (SECOND_US / 10)  // when there may be more of them
+#define LOOK_EVERY_US 5000000            // is the stream still the one that it was?
 
 // A worker whose id is known, in the database that the connection leads to.
 struct known {
@@ -57,7 +61,9 @@ struct recorder {
   natsSubscription *sub;
   int64_t stream_created_us;
   uint64_t sequence;  // recorded, or collected
+  uint64_t trimmed;   // of this stream, up to there
   int64_t last_write_us, last_look_us, last_talk_us;
+  int64_t next_upkeep_us, next_trim_us;
 
   struct known *known;
   natsMsg *messages[MAX_MESSAGES];  // keep the bytes that updates point into
@@ -66,7 +72,7 @@ struct recorder {
   struct growing workers;  // struct store_worker, new ones
 
   struct metric *leading, *rows_total, *duplicates_total, *batches_total, *bad_total, *set_aside_total, *skipped_total,
-      *position, *behind;
+      *position, *trimmed_gauge, *behind;
   struct metric_histogram *write_time;
 };
 
@@ -266,6 +272,20 @@ static bool write_batch(struct recorder *r) {
   return true;
 }
 
+// Partitions: those to come are made ahead, old ones are dropped, one step at a time.
+static bool look_after_days(struct recorder *r) {
+  int64_t now_us = clock_mono_us(), today = clock_wall_us() / STORE_DAY_US;
+  if (now_us < r->next_upkeep_us) return true;
+  enum store_drop drop = STORE_DROP_NONE;
+  if (r->config.retention_days > 0) store_retain(r->store, today - r->config.retention_days);
+  if (!store_partitions_ahead(r->store, today)) return false;
+  if (r->config.retention_days > 0 && !store_drop_old(r->store, &drop)) return false;
+  static const int64_t next_us[] = {
+      [STORE_DROP_NONE] = UPKEEP_EVERY_US, [STORE_DROP_SOME] = UPKEEP_MORE_US, [STORE_DROP_BUSY] = UPKEEP_BUSY_US};
+  r->next_upkeep_us = clock_mono_us() + next_us[drop];
+  return true;
+}
+
 // ---- the stream ----
 
 static void disconnect(struct recorder *r) {
@@ -305,10 +325,11 @@ static natsStatus connect_nats(struct recorder *r) {
   return status;
 }
 
-static natsStatus stream_created(struct recorder *r, int64_t *out_us) {
+static natsStatus stream_created(struct recorder *r, int64_t *out_us, uint64_t *out_last) {
   jsStreamInfo *info = NULL;
   natsStatus status = js_GetStreamInfo(&info, r->js, SUBJECT_STREAM, NULL, NULL);
   if (status == NATS_OK) *out_us = info->Created / 1000;
+  if (status == NATS_OK) *out_last = info->State.LastSeq;
   jsStreamInfo_Destroy(info);
   return status;
 }
@@ -330,9 +351,15 @@ static natsStatus subscribe(struct recorder *r) {
 static bool begin_reading(struct recorder *r, natsStatus *out_status) {
   *out_status = connect_nats(r);
   if (!keep_talking(r)) return false;
-  if (*out_status == NATS_OK) *out_status = stream_created(r, &r->stream_created_us);
+  uint64_t last = 0;
+  if (*out_status == NATS_OK) *out_status = stream_created(r, &r->stream_created_us, &last);
   if (*out_status != NATS_OK) return true;
   if (!store_position(r->store, SUBJECT_STREAM, r->stream_created_us, &r->sequence)) return false;
+  if (r->sequence > last) {  // a machine that lost power: what it had not written to its disk is gone from the stream
+    log_error("log_lost_its_end", "recorded=%llu last=%llu", (unsigned long long)r->sequence, (unsigned long long)last);
+    r->sequence = last;
+  }
+  r->trimmed = 0;
   *out_status = subscribe(r);
   r->last_look_us = clock_mono_us();
   if (*out_status == NATS_OK) log_info("recording", "from_sequence=%llu", (unsigned long long)r->sequence + 1);
@@ -342,10 +369,34 @@ static bool begin_reading(struct recorder *r, natsStatus *out_status) {
 // A stream that was deleted and made again looks like one that is silent.
 static natsStatus look_at_stream(struct recorder *r) {
   int64_t now_us = clock_mono_us(), created_us = 0;
+  uint64_t last;
   if (now_us - r->last_look_us < LOOK_EVERY_US) return NATS_OK;
   r->last_look_us = now_us;
-  natsStatus status = stream_created(r, &created_us);
+  natsStatus status = stream_created(r, &created_us, &last);
   return status == NATS_OK && created_us != r->stream_created_us ? NATS_NOT_FOUND : status;
+}
+
+// The log holds what is not recorded, not everything: what was recorded some time ago goes. It stays for that time
+// because views are joined from a stream position, and because a crash of Postgres may lose the newest commits.
+static bool trim(struct recorder *r) {
+  int64_t now_us = clock_mono_us();
+  if (now_us < r->next_trim_us) return true;
+  long every_s = r->config.log_keep_s / 60;
+  r->next_trim_us = now_us + (every_s < 1 ? 1 : every_s) * SECOND_US;
+  uint64_t sequence = 0;
+  if (!store_mark(r->store, SUBJECT_STREAM, r->stream_created_us, r->config.log_keep_s, &sequence)) return false;
+  if (sequence <= r->trimmed) return true;
+  jsOptions options;
+  jsOptions_Init(&options);
+  options.Stream.Purge.Sequence = sequence + 1;  // the first to stay
+  natsStatus status = js_PurgeStream(r->js, SUBJECT_STREAM, &options, NULL);
+  if (status == NATS_OK) {
+    r->trimmed = sequence;
+    metric_set(r->trimmed_gauge, (int64_t)sequence);
+  } else {
+    log_warn("log_not_trimmed", "sequence=%llu fault=\"%s\"", (unsigned long long)sequence, natsStatus_GetText(status));
+  }
+  return true;
 }
 
 // Records until Postgres fails (false) or NATS does, or the recorder stops (true).
@@ -358,7 +409,8 @@ static bool record(struct recorder *r) {
     forget_batch(r);
     if (status == NATS_TIMEOUT) status = NATS_OK;
     if (status == NATS_OK) status = look_at_stream(r);
-    good = good && keep_talking(r);
+    good = good && keep_talking(r) && look_after_days(r);
+    if (good && status == NATS_OK) good = trim(r);
   }
   if (status != NATS_OK) log_warn("log_unreadable", "fault=\"%s\"", natsStatus_GetText(status));
   disconnect(r);
@@ -397,7 +449,7 @@ static void serve(struct recorder *r) {
       wait_ms(r, ELECT_EVERY_MS);
       continue;
     }
-    if (!record(r)) return;
+    if (!look_after_days(r) || !record(r)) return;
     wait_ms(r, RETRY_MS);
     if (!keep_talking(r)) return;
   }
@@ -416,6 +468,7 @@ static void run(void *argument) {
   struct recorder *r = argument;
   while (!atomic_load(&r->stopping)) {
     use_store(r, store_open(r->config.database_url));
+    r->next_upkeep_us = 0;
     if (r->store && store_migrate(r->store, r->config.schema)) serve(r);
     store_close(use_store(r, NULL));
     forget_workers(r);
@@ -441,6 +494,7 @@ static void register_metrics(struct recorder *r, struct metrics *m) {
   r->skipped_total =
       metrics_counter(m, "muster_recorder_skipped_total", "", "Log messages that expired before they were recorded.");
   r->position = metrics_gauge(m, "muster_recorder_position", "", "Sequence number recorded up to.");
+  r->trimmed_gauge = metrics_gauge(m, "muster_recorder_trimmed", "", "Sequence number up to which the log is trimmed.");
   r->behind = metrics_gauge(m, "muster_recorder_behind_messages", "", "Log messages that wait to be recorded.");
   r->write_time = metrics_histogram(m, "muster_recorder_write_seconds", "Time to write a batch.");
 }

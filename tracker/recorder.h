@@ -14,6 +14,8 @@ struct recorder;
 struct recorder_config {
   const char *nats_url, *database_url, *id;
   const struct embedded *schema;
+  long retention_days;  // of history; 0: for ever
+  long log_keep_s;      // how long a message stays in the stream after it was recorded
 };
 
 // The strings and the schema must outlive the recorder.

@@ -1,4 +1,5 @@
-// The recorder's Postgres: connection, schema, lock, workers' ids and partitions. store_write.c writes batches.
+// The recorder's Postgres: connection, schema, lock, workers' ids, stream position. store_write.c writes batches,
+// store_days.c looks after the partitions.
 #include "store.h"
 
 #include <inttypes.h>
@@ -6,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "log.h"
 #include "store_private.h"
@@ -52,7 +52,7 @@ char *store_reason(const PGresult *result) {
   return reason;
 }
 
-static bool execute(struct store *store, const char *sql, const char *what) {
+bool store_execute(struct store *store, const char *sql, const char *what) {
   return store_good(store, PQexec(store->connection, sql), what);
 }
 
@@ -112,25 +112,26 @@ static bool apply(struct store *store, const struct embedded *file) {
   snprintf(sql, sizeof sql, "SELECT EXISTS (SELECT FROM schema_version WHERE version = %d)", version);
   if (!query_bool(store, sql, &done, "schema_version")) return false;
   if (done) return true;
-  if (!execute(store, "BEGIN", "begin") || !execute(store, (const char *)file->data, file->name)) return false;
+  if (!store_execute(store, "BEGIN", "begin") || !store_execute(store, (const char *)file->data, file->name))
+    return false;
   snprintf(sql, sizeof sql, "INSERT INTO schema_version (version) VALUES (%d)", version);
-  if (!execute(store, sql, "schema_version") || !execute(store, "COMMIT", "commit")) return false;
+  if (!store_execute(store, sql, "schema_version") || !store_execute(store, "COMMIT", "commit")) return false;
   log_info("schema_applied", "file=%s", file->name);
   return true;
 }
 
 bool store_migrate(struct store *store, const struct embedded *schema) {
-  if (!execute(store, "SELECT pg_advisory_lock(" LOCK_SCHEMA ")", "schema_lock") ||
-      !execute(store,
-               "CREATE TABLE IF NOT EXISTS schema_version (version integer PRIMARY KEY,"
-               " applied_at timestamptz NOT NULL DEFAULT now())",
-               "schema_version")) {
+  if (!store_execute(store, "SELECT pg_advisory_lock(" LOCK_SCHEMA ")", "schema_lock") ||
+      !store_execute(store,
+                     "CREATE TABLE IF NOT EXISTS schema_version (version integer PRIMARY KEY,"
+                     " applied_at timestamptz NOT NULL DEFAULT now())",
+                     "schema_version")) {
     return false;
   }
   for (; schema->name; schema++) {
     if (!apply(store, schema)) return false;
   }
-  return execute(store, "SELECT pg_advisory_unlock(" LOCK_SCHEMA ")", "schema_unlock");
+  return store_execute(store, "SELECT pg_advisory_unlock(" LOCK_SCHEMA ")", "schema_unlock");
 }
 
 // The server has no time limit for a session that hung in the middle of a pipeline: it holds the lock, is not idle, and
@@ -152,7 +153,7 @@ bool store_try_lead(struct store *store, bool *out_leads) {
 }
 
 bool store_ping(struct store *store) {
-  return execute(store, "SELECT", "ping");
+  return store_execute(store, "SELECT", "ping");
 }
 
 bool store_position(struct store *store, const char *stream, int64_t created_us, uint64_t *out_sequence) {
@@ -165,6 +166,31 @@ bool store_position(struct store *store, const char *stream, int64_t created_us,
                                   2, NULL, values, NULL, NULL, 0);
   uint64_t sequence = PQntuples(result) == 1 ? strtoull(PQgetvalue(result, 0, 0), NULL, 10) : 0;
   if (!store_good(store, result, "stream_position")) return false;
+  *out_sequence = sequence;
+  return true;
+}
+
+#define CREATED "(to_timestamp(0) + $2::bigint * interval '1 microsecond')"
+// Marks beyond the position are of a stream that has lost its end since.
+#define MARK                                                                                                        \
+  "WITH here AS (SELECT * FROM stream_position WHERE stream = $1 AND created_at = " CREATED                         \
+  "),"                                                                                                              \
+  " old AS (SELECT max(m.sequence) AS sequence FROM stream_mark m JOIN here USING (stream, created_at)"             \
+  "  WHERE m.sequence <= here.sequence AND marked_at <= now() - $3::int * interval '1 second'),"                    \
+  " gone AS (DELETE FROM stream_mark m WHERE stream = $1 AND (created_at <> " CREATED                               \
+  "  OR m.sequence < (SELECT sequence FROM old) OR m.sequence > (SELECT sequence FROM here))),"                     \
+  " added AS (INSERT INTO stream_mark (stream, created_at, sequence) SELECT stream, created_at, sequence FROM here" \
+  "  WHERE NOT EXISTS (SELECT FROM stream_mark m WHERE (m.stream, m.created_at, m.sequence) ="                      \
+  "   (here.stream, here.created_at, here.sequence))) SELECT coalesce((SELECT sequence FROM old), 0)"
+
+bool store_mark(struct store *store, const char *stream, int64_t created_us, long keep_s, uint64_t *out_sequence) {
+  char created[32], keep[32];
+  snprintf(created, sizeof created, "%" PRId64, created_us);
+  snprintf(keep, sizeof keep, "%ld", keep_s);
+  const char *const values[] = {stream, created, keep};
+  PGresult *result = PQexecParams(store->connection, MARK, 3, NULL, values, NULL, NULL, 0);
+  uint64_t sequence = PQntuples(result) == 1 ? strtoull(PQgetvalue(result, 0, 0), NULL, 10) : 0;
+  if (!store_good(store, result, "mark")) return false;
   *out_sequence = sequence;
   return true;
 }
@@ -215,59 +241,4 @@ void store_params(struct store *store, size_t count, struct store_params *out) {
     out->lengths[i] = (int)store->columns[i].bytes.len;
     out->formats[i] = 1;
   }
-}
-
-// ---- partitions ----
-
-static void day_name(int64_t day, char *out, size_t out_bytes, const char *format) {
-  time_t at = (time_t)(day * 86400);
-  struct tm utc;
-  gmtime_r(&at, &utc);
-  strftime(out, out_bytes, format, &utc);
-}
-
-static bool is_known(const struct store *store, int64_t day) {
-  return store->known_days[day / 8] & (1 << day % 8);
-}
-
-static void set_known(struct store *store, int64_t day) {
-  store->known_days[day / 8] |= (uint8_t)(1 << day % 8);
-}
-
-static bool load_partitions(struct store *store) {
-  PGresult *result = PQexec(store->connection,
-                            "SELECT to_date(right(relname, 8), 'YYYYMMDD') - date '1970-01-01' FROM pg_inherits"
-                            " JOIN pg_class ON oid = inhrelid WHERE inhparent = 'position_history'::regclass");
-  for (int row = 0; row < PQntuples(result); row++) {
-    long day = atol(PQgetvalue(result, row, 0));
-    if (day >= 0 && day < STORE_DAYS) set_known(store, day);
-  }
-  store->days_loaded = true;
-  return store_good(store, result, "partitions");
-}
-
-// Attaching takes a lock that stops neither readers nor writers, as CREATE … PARTITION OF would.
-static bool add_partition(struct store *store, int64_t day) {
-  char name[16], from[32], to[32], sql[512];
-  day_name(day, name, sizeof name, "%Y%m%d");
-  day_name(day, from, sizeof from, "%Y-%m-%d 00:00:00+00");
-  day_name(day + 1, to, sizeof to, "%Y-%m-%d 00:00:00+00");
-  snprintf(
-      sql, sizeof sql,
-      "BEGIN; CREATE TABLE position_history_%s (LIKE position_history INCLUDING CONSTRAINTS INCLUDING DEFAULTS);"
-      " ALTER TABLE position_history ATTACH PARTITION position_history_%s FOR VALUES FROM ('%s') TO ('%s'); COMMIT",
-      name, name, from, to);
-  if (!execute(store, sql, "partition")) return false;
-  set_known(store, day);
-  return true;
-}
-
-bool store_partitions(struct store *store, const struct store_update *updates, size_t count) {
-  if (!store->days_loaded && !load_partitions(store)) return false;
-  for (size_t i = 0; i < count; i++) {
-    if (updates[i].refused || !updates[i].update.has_position) continue;
-    int64_t day = updates[i].update.position.taken_at_us / STORE_DAY_US;
-    if (!is_known(store, day) && !add_partition(store, day)) return false;
-  }
-  return true;
 }

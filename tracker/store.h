@@ -35,6 +35,10 @@ bool store_try_lead(struct store *store, bool *out_leads) __attribute__((warn_un
 bool store_position(struct store *store, const char *stream, int64_t created_us, uint64_t *out_sequence)
     __attribute__((warn_unused_result));
 
+// Notes how far the stream has been recorded by now, and says what had been by a note that is keep_s old; 0 if nothing.
+bool store_mark(struct store *store, const char *stream, int64_t created_us, long keep_s, uint64_t *out_sequence)
+    __attribute__((warn_unused_result));
+
 // A worker that the store has to know the id of.
 struct store_worker {
   struct slice team, name;
@@ -68,6 +72,17 @@ struct store_batch {
 // Makes the day partitions that these updates need and that are missing. Outside of the transaction of store_write.
 bool store_partitions(struct store *store, const struct store_update *updates, size_t count)
     __attribute__((warn_unused_result));
+
+// History of days before this one is not kept: store_write leaves such rows out, store_drop_old drops what there is.
+void store_retain(struct store *store, int64_t oldest_day);
+
+// Makes the partitions of today, a day since 1970, and of the next two.
+bool store_partitions_ahead(struct store *store, int64_t today) __attribute__((warn_unused_result));
+
+// Does one step towards dropping what is too old, in 0.3 s at most: it never stops readers or writers, so it may have
+// to wait for them.
+enum store_drop { STORE_DROP_NONE, STORE_DROP_SOME, STORE_DROP_BUSY };
+bool store_drop_old(struct store *store, enum store_drop *out) __attribute__((warn_unused_result));
 
 struct store_written {
   size_t positions;  // written, or found there already

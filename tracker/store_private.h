@@ -1,4 +1,4 @@
-// What store.c and store_write.c share.
+// What store.c, store_write.c and store_days.c share.
 #ifndef MUSTER_STORE_PRIVATE_H
 #define MUSTER_STORE_PRIVATE_H
 
@@ -24,8 +24,9 @@ struct store_presence {
 
 struct store {
   PGconn *connection;
-  bool prepared;     // store_write's statements are
-  bool days_loaded;  // known_days is
+  bool prepared;       // store_write's statements are
+  int64_t oldest_day;  // of the history that is kept
+  bool days_loaded;    // known_days is
   uint8_t known_days[STORE_DAYS / 8];
   struct pgarray columns[STORE_COLUMNS];  // these, too, are reused from call to call
   struct buffer rows, presences;          // struct store_row and struct store_presence, of what is being written
@@ -44,6 +45,8 @@ void store_params(struct store *store, size_t count, struct store_params *out);
 bool store_refuses(const PGresult *result);
 // What to tell of it; for the caller to free.
 char *store_reason(const PGresult *result);
+
+bool store_execute(struct store *store, const char *sql, const char *what);
 
 // Frees the result; false, after logging, if it is an error. result may be NULL.
 bool store_good(struct store *store, PGresult *result, const char *what);

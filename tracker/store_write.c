@@ -128,7 +128,9 @@ static bool send_rows(struct store *store) {
   if (count == 0) return true;
   qsort(rows, count, sizeof *rows, compare_rows);
   start_rows(store);
-  for (size_t i = 0; i < count; i++) add_row(store, &rows[i]);
+  for (size_t i = 0; i < count; i++) {
+    if (rows[i].position.taken_at_us / STORE_DAY_US >= store->oldest_day) add_row(store, &rows[i]);
+  }
   if (!send(store, "history", 10)) return false;
   start_rows(store);
   for (size_t i = 0; i < count; i++) {

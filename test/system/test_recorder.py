@@ -255,3 +255,86 @@ def test_poison_from_a_stranger_on_nats_is_set_aside(start):
     assert sorted(row[5] for row in rows if not row[2]) == ["it is no log batch"] * 2 + ["it is no update"]
     recorded = {name for name, in ask(stack, "SELECT name FROM worker")}
     assert {"good", "fine", "after"} <= recorded
+
+
+# ---- partitions ----
+
+DAY_US = 86400 * 1_000_000
+
+
+def partitions(stack):
+    """Days that have a table, attached or not, as YYYYMMDD."""
+    return [name[-8:] for name, in ask(stack, "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~"
+                                              " '^position_history_[0-9]{8}$' ORDER BY 1")]
+
+
+def day(ahead):
+    return time.strftime("%Y%m%d", time.gmtime(time.time() + ahead * 86400))
+
+
+def test_partitions_are_made_ahead(start):
+    stack = start(trackers=1)
+    wait_for(lambda: set(partitions(stack)) >= {day(0), day(1), day(2)})
+
+
+def test_old_partitions_are_dropped_without_blocking_anyone_and_after_the_last_reader(start):
+    stack = start(trackers=1)
+    ghost = FakeTracker(stack.nats_url)
+    now = ghost.started_at_us
+    ghost.log(1, [ghost.update("w", now - ago * DAY_US, "red") for ago in (9, 8, 7, 1, 0)])
+    wait_for(lambda: count(stack) == 5)
+    stack.kill("tracker-1", signal.SIGTERM)
+    stack.starts["tracker-1"]["command"] += ["--retention-days", "3"]
+    with psycopg.connect(stack.database_url) as reader:
+        reader.execute("SELECT count(*) FROM position_history")
+        stack.restart("tracker-1")
+        leader(stack)
+        slowest = 0
+        for number in range(2, 14):
+            begun = time.monotonic()
+            ghost.log(number, [ghost.update("w", now + number, "red"), ghost.update("w", now - 9 * DAY_US + number, "red")])
+            wait_for(lambda n=number: position(stack) == stream_info(stack)["state"]["last_seq"] >= n)
+            slowest = max(slowest, time.monotonic() - begun)
+            with database(stack) as writer:
+                writer.execute("SET lock_timeout = '500ms'")
+                writer.execute("SELECT count(*) FROM position_history")
+                writer.execute("INSERT INTO position_history (worker_id, taken_at, latitude_e7, longitude_e7, received_at)"
+                               " VALUES (1, now(), 0, 0, now())")
+            time.sleep(0.25)
+        assert {day(-9), day(-8), day(-7)} <= set(partitions(stack))
+        assert ask(stack, "SELECT count(*) FROM pg_inherits WHERE inhdetachpending") == [(1,)]
+        assert slowest < 2
+    wait_for(lambda: not {day(-9), day(-8), day(-7)} & set(partitions(stack)), 20)
+    assert {day(-1), day(0)} <= set(partitions(stack))
+    assert count(stack) == 2 + 2 * 12 and set_aside(stack) == []
+    ghost.close()
+
+
+# ---- the log ----
+
+
+def test_the_log_is_trimmed_behind_the_recorder_and_nowhere_else(start):
+    stack = start(options={"tracker": ["--log-keep-s", "1"]})
+    assert stream_info(stack)["config"]["max_age"] == 0
+    load = Load(stack, 16)
+    wait_for(lambda: stream_info(stack)["state"]["first_seq"] > 50, 20)
+    kept = []
+    for _ in range(30):
+        kept.append(stream_info(stack)["state"]["messages"])
+        time.sleep(0.05)
+    assert min(kept) > 50, "what was recorded less than a second ago must stay"
+    stack.kill("postgres", signal.SIGQUIT)
+    trimmed = stream_info(stack)["state"]["first_seq"]
+    time.sleep(4)
+    state = stream_info(stack)["state"]
+    assert state["first_seq"] == trimmed and state["messages"] > 200
+    stack.restart("postgres")
+    report = load.end()
+    check_recorded(stack, report)
+    wait_for(lambda: stream_info(stack)["state"]["messages"] < 20)
+    assert sum(of_all(stack, "muster_recorder_skipped_total").values()) == 0
+    manager = stack.exports["MUSTER_MANAGER_TOKEN"]
+    team = ask(stack, "SELECT team FROM worker LIMIT 1")[0][0]
+    with View(stack.own_url("gateway-1"), team, manager) as view:
+        view.until("snapshot")
+        assert len(view.rows) == ask(stack, "SELECT count(*) FROM worker WHERE team = %s", team)[0][0]
