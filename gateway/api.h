@@ -14,6 +14,7 @@ void api_config(struct gateway *gateway, struct http_request *request, struct ht
 void api_teams(struct gateway *gateway, struct http_request *request, struct http_response *response);
 void api_positions(struct gateway *gateway, struct http_request *request, struct http_response *response);
 void api_stream(struct gateway *gateway, struct http_request *request, struct http_response *response);
+void api_track(struct gateway *gateway, struct http_request *request, struct http_response *response);
 void api_cluster(struct gateway *gateway, struct http_request *request, struct http_response *response);
 void api_healthz(struct gateway *gateway, struct http_request *request, struct http_response *response);
 void api_readyz(struct gateway *gateway, struct http_request *request, struct http_response *response);

@@ -11,10 +11,11 @@
 #include "gateway_metrics.h"
 #include "join.h"
 #include "replicas.h"
+#include "tracks.h"
 
 struct gateway_config {
   char *id, *listen, *nats_url, *database_url, *token_key, *style_url, *log_level;
-  long interval_ms, linger_ms, stall_ms, stale_after_ms;
+  long interval_ms, linger_ms, stall_ms, stale_after_ms, track_places, track_max_days;
 };
 
 struct gateway {
@@ -26,6 +27,7 @@ struct gateway {
   struct feed *feed;
   struct fanout *fanout;
   struct join *join;
+  struct tracks *tracks;
   char *content_policy;   // of the page, see assets.h
   _Atomic bool draining;  // not ready, and no new streams
 };

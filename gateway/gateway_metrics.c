@@ -7,6 +7,17 @@ const char *const close_reason_names[CLOSE_REASONS] = {"gone", "stalled", "drain
 const char *const heal_reason_names[HEAL_REASONS] = {"gap",       "reconnect", "slow_consumer",
                                                      "live_lost", "overflow",  "database"};
 
+const char *const track_end_names[TRACK_ENDS] = {"whole", "gone", "stalled", "failed", "stopped"};
+
+static void register_tracks(struct gateway_metrics *m, struct metrics *r) {
+  static const char ends[] = "muster_gateway_tracks_total", help[] = "Tracks sent, by how that ended.";
+  static const char *const labels[TRACK_ENDS] = {"result=\"whole\"", "result=\"gone\"", "result=\"stalled\"",
+                                                 "result=\"failed\"", "result=\"stopped\""};
+  m->tracks = metrics_gauge(r, "muster_gateway_tracks", "", "Tracks that are being sent.");
+  for (int i = 0; i < TRACK_ENDS; i++) m->track_ends[i] = metrics_counter(r, ends, labels[i], help);
+  m->track_positions = metrics_counter(r, "muster_gateway_track_positions_total", "", "Positions in those tracks.");
+}
+
 static void register_viewers(struct gateway_metrics *m, struct metrics *r) {
   static const char closed[] = "muster_gateway_viewers_closed_total", closed_help[] = "Viewers closed, by reason.";
   m->viewers = metrics_gauge(r, "muster_gateway_viewers", "", "Viewers connected.");
@@ -56,5 +67,6 @@ void gateway_metrics_register(struct gateway_metrics *m, struct metrics *r) {
                                         "status=\"3xx\"",   "status=\"4xx\"", "status=\"5xx\""};
   register_viewers(m, r);
   register_feed(m, r);
+  register_tracks(m, r);
   for (int i = 0; i < 6; i++) m->http[i] = metrics_counter(r, name, labels[i], help);
 }

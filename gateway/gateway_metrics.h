@@ -15,8 +15,11 @@ enum heal_reason {
   HEAL_REASONS
 };
 
+enum track_end { TRACK_WHOLE, TRACK_GONE, TRACK_STALLED, TRACK_FAILED, TRACK_STOPPED, TRACK_ENDS };
+
 extern const char *const close_reason_names[CLOSE_REASONS];
 extern const char *const heal_reason_names[HEAL_REASONS];
+extern const char *const track_end_names[TRACK_ENDS];
 
 struct gateway_metrics {
   struct metric *viewers, *viewers_blocked, *viewers_opened, *viewers_closed[CLOSE_REASONS];
@@ -27,6 +30,7 @@ struct gateway_metrics {
   struct metric *joins, *join_retries, *joins_without_snapshot, *log_batches;
   struct metric *follows, *follow_done, *follow_bounded, *follow_dropped;
   struct metric_histogram *join_time;
+  struct metric *tracks, *track_ends[TRACK_ENDS], *track_positions;
   struct metric *http[6];  // by the first digit of the status
   struct metric *nats_connected, *postgres_connected;
 };

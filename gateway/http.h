@@ -15,8 +15,9 @@ struct http_request {
   const char *query;                                                                       // raw; NULL if there is none
   const char *authorization, *cookie, *if_none_match, *accept_encoding, *forwarded_proto;  // headers, NULL if absent
   char team[IDENT_MAX_BYTES + 1];                                                          // {team} of the path
-  struct token token;                                                                      // of routes that want one
-  void *connection;                                                                        // for handoff_detach
+  char worker[IDENT_MAX_BYTES + 1];  // {worker} of the path, "" if it has none
+  struct token token;                // of routes that want one
+  void *connection;                  // for handoff_detach
 };
 
 struct http_response {

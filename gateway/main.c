@@ -36,6 +36,9 @@ static const struct setting settings[] = {
      .help = "a viewer that takes nothing for so long is closed"},
     {"stale-after-ms", SETTING_INT, FIELD(stale_after_ms), "10000", 0, 86400000,
      .help = "a connected worker is shown as stale once no position of it came for so long; 0: never"},
+    {"track-places", SETTING_INT, FIELD(track_places), "2", 1, 64,
+     .help = "so many tracks are sent at once; whoever wants another is told to come back"},
+    {"track-max-days", SETTING_INT, FIELD(track_max_days), "31", 1, 36525, .help = "the longest range of a track"},
     {"log-level", SETTING_STRING, FIELD(log_level), "info", .help = "debug, info, warn or error"},
 };
 static const struct config config = {"muster-gateway",
@@ -112,9 +115,12 @@ static void make_parts(struct gateway *g) {
                                             .fanout = g->fanout,
                                             .replicas = g->replicas,
                                             .metrics = &g->metrics});
+  g->tracks = tracks_new(&(struct tracks_options){
+      .places = (unsigned)g->config.track_places, .stall_ms = (unsigned)g->config.stall_ms, .metrics = &g->metrics});
 }
 
 static void free_parts(struct gateway *g) {
+  tracks_free(g->tracks);
   join_free(g->join);
   feed_free(g->feed);
   fanout_free(g->fanout);
@@ -137,6 +143,7 @@ static void drain(struct gateway *g, struct server *server) {
   if (server) fanout_drain(g->fanout);
   if (server) clock_sleep_ms(DRAIN_MS);
   server_stop(server);
+  tracks_stop(g->tracks);
 }
 
 // Everything that waits for signals, or is started before it. Returns the exit status.

@@ -13,7 +13,7 @@ enum access { OPEN, TOKEN };
 
 struct route {
   const char *method;
-  const char *pattern;  // may have one {team}
+  const char *pattern;  // may have {team}, and {worker}
   enum access access;
   api_handler handler;
 };
@@ -28,21 +28,31 @@ static const struct route routes[] = {
     {"GET", "/api/v1/teams", TOKEN, api_teams},
     {"GET", "/api/v1/teams/{team}/positions", TOKEN, api_positions},
     {"GET", "/api/v1/teams/{team}/stream", TOKEN, api_stream},
+    {"GET", "/api/v1/teams/{team}/track", TOKEN, api_track},
+    {"GET", "/api/v1/teams/{team}/workers/{worker}/track", TOKEN, api_track},
     {"GET", "/api/v1/cluster", TOKEN, api_cluster},
 };
 #define ROUTES (sizeof routes / sizeof *routes)
 
-// On a match, out_team is the part that stands for {team}; it is no id yet.
-static bool matches(const char *pattern, const char *path, const char **out_team, size_t *out_len) {
-  const char *hole = strstr(pattern, "{team}");
-  *out_team = "";
-  *out_len = 0;
-  if (!hole) return strcmp(pattern, path) == 0;
-  size_t before = (size_t)(hole - pattern);
-  if (strncmp(pattern, path, before) != 0) return false;
-  *out_team = path + before;
-  *out_len = strcspn(*out_team, "/");
-  return *out_len > 0 && strcmp(hole + strlen("{team}"), *out_team + *out_len) == 0;
+// The parts of a path that stand for {team} and {worker}; they are no ids yet.
+struct holes {
+  struct slice team, worker;
+};
+
+static bool matches(const char *pattern, const char *path, struct holes *out_holes) {
+  *out_holes = (struct holes){{"", 0}, {"", 0}};
+  while (*pattern) {
+    if (*pattern != '{') {
+      if (*pattern++ != *path++) return false;
+      continue;
+    }
+    struct slice *hole = strncmp(pattern, "{team}", 6) == 0 ? &out_holes->team : &out_holes->worker;
+    *hole = (struct slice){path, strcspn(path, "/")};
+    if (hole->len == 0) return false;
+    path += hole->len;
+    pattern += strcspn(pattern, "}") + 1;
+  }
+  return !*path;
 }
 
 static bool authorize(struct gateway *gateway, struct http_request *request, struct http_response *response) {
@@ -90,32 +100,39 @@ static void answer_asset(struct gateway *gateway, const struct http_request *req
   refuse_method(response, "GET, HEAD");
 }
 
+// Copies an id; false if it is none.
+static bool take_id(struct slice id, char out[IDENT_MAX_BYTES + 1]) {
+  if (!ident_valid(id.data, id.len)) return false;
+  memcpy(out, id.data, id.len);
+  out[id.len] = '\0';
+  return true;
+}
+
 static void answer_route(struct gateway *gateway, const struct route *route, struct http_request *request,
-                         struct http_response *response, const char *team, size_t team_len) {
+                         struct http_response *response, const struct holes *holes) {
   if (route->access == TOKEN && !authorize(gateway, request, response)) return;
-  if (strstr(route->pattern, "{team}")) {
-    if (!ident_valid(team, team_len)) {
-      api_fail(response, 404, "unknown_team", "a team's name is 1 to 64 letters, digits, '-' and '_'");
-      return;
-    }
-    memcpy(request->team, team, team_len);
-    request->team[team_len] = '\0';
+  if (holes->team.len && !take_id(holes->team, request->team)) {
+    api_fail(response, 404, "unknown_team", "a team's name is 1 to 64 letters, digits, '-' and '_'");
+  } else if (holes->worker.len && !take_id(holes->worker, request->worker)) {
+    api_fail(response, 404, "unknown_worker", "a worker's name is 1 to 64 letters, digits, '-' and '_'");
+  } else {
+    route->handler(gateway, request, response);
   }
-  route->handler(gateway, request, response);
 }
 
 void routes_answer(struct gateway *gateway, struct http_request *request, struct http_response *response) {
-  const char *team;
-  size_t team_len;
+  struct holes holes;
   char allowed[32] = "";
   response->status = 200;
-  // HEAD is answered as GET is; the server leaves the body out. A stream has no end, and so no head alone.
+  // HEAD is answered as GET is; the server leaves the body out. What is sent by
+  // another thread than the server's, a stream or a track, has no head alone.
   const char *method = strcmp(request->method, "HEAD") == 0 ? "GET" : request->method;
   for (size_t i = 0; i < ROUTES; i++) {
-    if (!matches(routes[i].pattern, request->path, &team, &team_len)) continue;
-    bool head_of_stream = method != request->method && routes[i].handler == api_stream;
+    if (!matches(routes[i].pattern, request->path, &holes)) continue;
+    bool detaches = routes[i].handler == api_stream || routes[i].handler == api_track;
+    bool head_of_stream = method != request->method && detaches;
     if (strcmp(routes[i].method, method) == 0 && !head_of_stream) {
-      answer_route(gateway, &routes[i], request, response, team, team_len);
+      answer_route(gateway, &routes[i], request, response, &holes);
       return;
     }
     if (*allowed) strcat(allowed, ", ");

@@ -3,6 +3,10 @@
 
 #include <string.h>
 
+#include "time_text.h"
+
+#define VIEW_FEATURE_BYTES (2 * VIEW_ROW_BYTES + 256)  // the names of the properties are the 256
+
 const char view_columns[] =
     "[\"worker\",\"taken_at_us\",\"longitude\",\"latitude\",\"speed_m_s\",\"heading_deg\",\"accuracy_m\","
     "\"altitude_m\",\"battery_percent\",\"status\",\"tracker\"]";
@@ -102,17 +106,21 @@ static char *put_property(char *to, const char *name, const struct position *p, 
   return p && (p->has & (uint32_t)has) ? view_json_fixed(to, value, digits) : PUT(to, "null");
 }
 
+static char *put_measured(char *to, const struct position *p) {
+  to = put_property(to, "speed_m_s", p, POSITION_HAS_SPEED, p->speed_cm_s, 2);
+  to = put_property(to, "heading_deg", p, POSITION_HAS_HEADING, p->heading_cdeg, 2);
+  to = put_property(to, "accuracy_m", p, POSITION_HAS_ACCURACY, p->accuracy_cm, 2);
+  to = put_property(to, "altitude_m", p, POSITION_HAS_ALTITUDE, p->altitude_cm, 2);
+  return put_property(to, "battery_percent", p, POSITION_HAS_BATTERY, p->battery_percent, 0);
+}
+
 static char *put_properties(char *to, const struct view_row *row) {
   static const struct position none = {0};
   const struct position *p = row->position ? row->position : &none;
   to = PUT(to, "{\"worker\":");
   to = put_quoted(to, row->worker);
   to = put_property(to, "taken_at_us", p, POSITION_HAS_TAKEN_AT, p->taken_at_us, 0);
-  to = put_property(to, "speed_m_s", p, POSITION_HAS_SPEED, p->speed_cm_s, 2);
-  to = put_property(to, "heading_deg", p, POSITION_HAS_HEADING, p->heading_cdeg, 2);
-  to = put_property(to, "accuracy_m", p, POSITION_HAS_ACCURACY, p->accuracy_cm, 2);
-  to = put_property(to, "altitude_m", p, POSITION_HAS_ALTITUDE, p->altitude_cm, 2);
-  to = put_property(to, "battery_percent", p, POSITION_HAS_BATTERY, p->battery_percent, 0);
+  to = put_measured(to, p);
   to = PUT(to, ",\"status\":");
   to = put_status(to, row->status);
   to = PUT(to, ",\"tracker\":");
@@ -121,20 +129,35 @@ static char *put_properties(char *to, const struct view_row *row) {
   return to;
 }
 
+static char *put_point(char *to, const struct position *p) {
+  to = PUT(to, "{\"type\":\"Point\",\"coordinates\":[");
+  to = view_json_fixed(to, p->longitude_e7, 7);
+  *to++ = ',';
+  to = view_json_fixed(to, p->latitude_e7, 7);
+  return PUT(to, "]}");
+}
+
 void view_json_feature(struct buffer *out, const struct view_row *row) {
-  char *start = (char *)buffer_reserve(out, 2 * VIEW_ROW_BYTES + 256);  // the names of the properties are the 256
+  char *start = (char *)buffer_reserve(out, VIEW_FEATURE_BYTES);
   char *to = PUT(start, "{\"type\":\"Feature\",\"geometry\":");
-  if (row->position) {
-    to = PUT(to, "{\"type\":\"Point\",\"coordinates\":[");
-    to = view_json_fixed(to, row->position->longitude_e7, 7);
-    *to++ = ',';
-    to = view_json_fixed(to, row->position->latitude_e7, 7);
-    to = PUT(to, "]}");
-  } else {
-    to = PUT(to, "null");
-  }
+  to = row->position ? put_point(to, row->position) : PUT(to, "null");
   to = PUT(to, ",\"properties\":");
   to = put_properties(to, row);
   *to++ = '}';
+  out->len += (size_t)(to - start);
+}
+
+void view_json_track_feature(struct buffer *out, struct slice worker, const struct position *position) {
+  char time[TIME_TEXT_BYTES];
+  char *start = (char *)buffer_reserve(out, VIEW_FEATURE_BYTES);
+  char *to = PUT(start, "{\"type\":\"Feature\",\"geometry\":");
+  to = put_point(to, position);
+  to = PUT(to, ",\"properties\":{\"worker\":");
+  to = put_quoted(to, worker);
+  to = PUT(to, ",\"taken_at\":");
+  time_text_format(time, position->taken_at_us);
+  to = put_quoted(to, (struct slice){time, TIME_TEXT_BYTES - 1});
+  to = put_measured(to, position);
+  to = PUT(to, "}}");
   out->len += (size_t)(to - start);
 }

@@ -44,4 +44,7 @@ char *view_json_row(char *to, const struct view_row *row);
 // Appends a GeoJSON Feature (RFC 7946): the coordinates as its geometry, the other columns as its properties.
 void view_json_feature(struct buffer *out, const struct view_row *row);
 
+// The same of one position of a track: taken_at as text (RFC 3339), which maps and GIS programs read as a time.
+void view_json_track_feature(struct buffer *out, struct slice worker, const struct position *position);
+
 #endif

@@ -142,6 +142,21 @@ static void test_feature_without_a_position_has_null_geometry(void **state) {
   cJSON_Delete(json);
 }
 
+static void test_feature_of_a_track_tells_the_time_as_text(void **state) {
+  (void)state;
+  struct buffer out = {0};
+  struct position bare = full;
+  bare.has = POSITION_HAS_ALL_REQUIRED | POSITION_HAS_SPEED;
+  view_json_track_feature(&out, (struct slice){"van-7", 5}, &bare);
+  buffer_append(&out, "", 1);
+  assert_string_equal(
+      (char *)out.data,
+      "{\"type\":\"Feature\",\"geometry\":{\"type\":\"Point\",\"coordinates\":[8.5417231,47.3768812]},"
+      "\"properties\":{\"worker\":\"van-7\",\"taken_at\":\"2026-07-18T10:19:59.500000Z\",\"speed_m_s\":4.16,"
+      "\"heading_deg\":null,\"accuracy_m\":null,\"altitude_m\":null,\"battery_percent\":null}}");
+  buffer_fini(&out);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_whole_numbers),
@@ -154,6 +169,7 @@ int main(void) {
       cmocka_unit_test(test_columns_name_every_value_of_a_row),
       cmocka_unit_test(test_feature_has_point_and_properties),
       cmocka_unit_test(test_feature_without_a_position_has_null_geometry),
+      cmocka_unit_test(test_feature_of_a_track_tells_the_time_as_text),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,33 @@
+// Tracks under way: histories that are sent as GeoJSON to sockets, a few at a time, each by a thread of its own. What
+// waits for Postgres or for a slow client is that thread, never one of the HTTP server's and never what is live; and a
+// track holds one buffer of features at most, however long it is.
+//
+// A place is taken before Postgres is asked, and given back by the thread, or by whoever took it.
+#ifndef MUSTER_TRACKS_H
+#define MUSTER_TRACKS_H
+
+#include <stdbool.h>
+
+#include "gateway_metrics.h"
+#include "history.h"
+
+struct tracks;
+
+struct tracks_options {
+  unsigned places;
+  unsigned stall_ms;  // a client that does not take a buffer in this time is closed
+  struct gateway_metrics *metrics;
+};
+
+struct tracks *tracks_new(const struct tracks_options *options);
+
+// False if all places are taken. Any thread.
+bool tracks_take_place(struct tracks *tracks) __attribute__((warn_unused_result));
+void tracks_give_place(struct tracks *tracks);
+// Sends head and body to this socket, which must not block, and closes both. The place goes with it.
+void tracks_send(struct tracks *tracks, struct history *history, int fd);
+
+void tracks_stop(struct tracks *tracks);  // breaks off what is under way and waits for it
+void tracks_free(struct tracks *tracks);  // NULL is fine
+
+#endif
