@@ -164,7 +164,7 @@ def print_result(result, folder):
         return "-" if value is None else f"{value:.1f}"
 
     print("\ngap: longest time in which nobody was acked; acks, views: until all were acked, all views moved, again,\n"
-          "not counting the time in which another fault stood in the way, nor of a link or a stop its own")
+          "not counting while another fault stood in the way, nor while this one lasted, if it is no kill or restart")
     print(f"{'':3}  {'at s':>6}  {'gap s':>6}  {'acks s':>6}  {'view s':>6}  fault")
     for one in result["each"]:
         figures = "  ".join(f"{text(one[key]):>6}" for key in ("gap_s", "acks_s", "views_s"))

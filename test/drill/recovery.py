@@ -37,8 +37,8 @@ def recovery(struck, others, timeline, key, kinds):
     for other in sorted((one for one in others if one is not struck and holds(one, kinds)), key=lambda one: one.ended):
         if other.began < back and other.ended > start:
             start = min(other.ended, back)
-    if struck.fault.kind not in ("kill", "restart", "crash") and holds(struck, kinds):
-        start = max(start, min(struck.ended, back))  # from its end: nobody can ack through a link that is cut
+    if struck.fault.kind not in ("kill", "restart") and holds(struck, kinds):
+        start = max(start, min(struck.ended, back))  # from its end: nobody is acked through a link that is cut
     return max(0.0, back - start)
 
 
