@@ -146,10 +146,13 @@ SEED ?=
 KINDS ?=
 DRILL := /usr/bin/python3 test/drill/main.py
 .PHONY: drill drill-proof check-drill
-drill: all $(BUILD_PY)
+drill:
+	@deploy/deps.sh build test
+	@$(MAKE) --no-print-directory all $(BUILD_PY)
 	@$(DRILL) --build $(BUILD) --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(if $(KINDS),--kinds $(KINDS))
 # That it fails on programs which are wrong.
-drill-proof: $(BUILD_PY)
+drill-proof:
+	@deploy/deps.sh build test
 	@$(MAKE) --no-print-directory FAULT=ack_early all $(BUILD_PY:$(BUILD)/%=build/fault-ack_early/%)
 	@$(MAKE) --no-print-directory FAULT=skip_healing all $(BUILD_PY:$(BUILD)/%=build/fault-skip_healing/%)
 	$(DRILL) --build build/fault-ack_early --faults 2 --seed 1 --kinds crash --expect lost
