@@ -28,13 +28,13 @@ LIBS_common := -luv -ljwt -lcjson -lprotobuf-c -lpthread -lm
 # ---- sources: every file is named here ----
 PROTO := device team
 COMMON := buffer clock config frame hist ident log mailbox metrics position subject token update wire
-SRC_tracker := ack admin batcher conn intake main message pgarray publish recorder server server_time session store store_days store_write
+SRC_tracker := ack admin batcher conn intake main message pgarray publish recorder server server_time session store store_days store_write undertaker
 UNIT_tracker := ack batcher message pgarray server_time session
 EXTRA_tracker = $(BUILD)/gen/schema_files.o
 SCHEMA := 001_initial.sql 002_faults.sql
 LIBS_tracker := -lnats -lpq -lcivetweb
 SRC_gateway := api_cluster api_config api_error api_health api_positions api_session api_stream api_teams api_track \
-  assets channel directory fanout feed follow gateway_metrics group handoff history join lane main numbers query replay \
+  assets channel compare directory fanout feed follow gateway_metrics group handoff history join lane main numbers query replay \
   replicas routes server snapshot team time_text tracks view_frame view_json viewer
 UNIT_gateway := follow group numbers query replicas team time_text view_frame view_json
 EXTRA_gateway = $(BUILD)/gen/web_assets.o

@@ -8,6 +8,7 @@
 #define SUBJECT_STREAM "MUSTER_LOG"
 #define SUBJECT_ALL_LOGS "muster.log.*"
 #define SUBJECT_ALL_REPLICAS "muster.replica.>"
+#define SUBJECT_ALL_TRACKERS "muster.replica.tracker.*"
 
 // Write the subject into out, which has SUBJECT_BYTES, and return it. Ids must be valid ids.
 const char *subject_team(char *out, const char *team, size_t team_len);

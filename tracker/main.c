@@ -74,6 +74,7 @@ struct tracker {
   struct tracker_config config;
   uv_loop_t loop;
   uv_signal_t sigint, sigterm;
+  uv_async_t heard_again;
   struct metrics *metrics;
   struct server *server;
   struct intake *intake;
@@ -108,12 +109,22 @@ static void on_describe(void *context, uint32_t *out_connections, bool *out_stop
   *out_recorder = tracker->recorder && recorder_leads(tracker->recorder);
 }
 
+// On the recorder's thread.
+static void on_unheard(void *context) {
+  uv_async_send(&((struct tracker *)context)->heard_again);
+}
+
+static void on_heard_again(uv_async_t *async) {
+  server_announce(((struct tracker *)async->data)->server);
+}
+
 // All devices are gone: what keeps the loop running goes, too.
 static void on_stopped(void *context) {
   struct tracker *tracker = context;
   recorder_stop(tracker->recorder);
   tracker->recorder = NULL;
   intake_stop(tracker->intake);
+  uv_close((uv_handle_t *)&tracker->heard_again, NULL);
   uv_close((uv_handle_t *)&tracker->sigint, NULL);
   uv_close((uv_handle_t *)&tracker->sigterm, NULL);
 }
@@ -209,7 +220,11 @@ static int start_rest(struct tracker *tracker) {
       .schema = schema_files,
       .retention_days = config->retention_days,
       .log_keep_s = config->log_keep_s,
+      .unheard = on_unheard,
+      .context = tracker,
   };
+  uv_async_init(&tracker->loop, &tracker->heard_again, on_heard_again);
+  tracker->heard_again.data = tracker;
   tracker->recorder = recorder_start(&recorder, tracker->metrics);
   tracker->admin = admin_start(config->admin, tracker->metrics, why_not_ready, tracker);
   if (!tracker->admin) return fail(config->admin, "cannot listen for HTTP there");

@@ -13,6 +13,7 @@
 #include "log.h"
 #include "store.h"
 #include "subject.h"
+#include "undertaker.h"
 #include "update.h"
 
 #define MAX_MESSAGES 1024  // in one transaction
@@ -31,7 +32,10 @@
 #define UPKEEP_EVERY_US (3600 * SECOND_US)
 #define UPKEEP_BUSY_US (10 * SECOND_US)  // when old partitions could not be dropped, because somebody reads them
 #define UPKEEP_MORE_US (SECOND_US / 10)  // when there may be more of them
-#define LOOK_EVERY_US 5000000            // is the stream still the one that it was?
+#define BURY_EVERY_US (2 * SECOND_US)
+#define BURY_MAX 2000  // sessions at once: a log message of half a megabyte at most
+#define CROWDED_KEEP_S 5
+#define LOOK_EVERY_US 5000000  // is the stream still the one that it was?
 
 // A worker whose id is known, in the database that the connection leads to.
 struct known {
@@ -61,9 +65,13 @@ struct recorder {
   natsSubscription *sub;
   int64_t stream_created_us;
   uint64_t sequence;  // recorded, or collected
+  uint64_t buried;    // the stream's sequence that tells of the newest sessions that we ended
   uint64_t trimmed;   // of this stream, up to there
+  bool crowded;       // the stream is nearly full
   int64_t last_write_us, last_look_us, last_talk_us;
-  int64_t next_upkeep_us, next_trim_us;
+  int64_t next_upkeep_us, next_trim_us, next_bury_us;
+  struct undertaker *undertaker;
+  struct store_session *lost;  // BURY_MAX of them
 
   struct known *known;
   natsMsg *messages[MAX_MESSAGES];  // keep the bytes that updates point into
@@ -72,7 +80,7 @@ struct recorder {
   struct growing workers;  // struct store_worker, new ones
 
   struct metric *leading, *rows_total, *duplicates_total, *batches_total, *bad_total, *set_aside_total, *skipped_total,
-      *position, *trimmed_gauge, *behind;
+      *position, *trimmed_gauge, *lost_total, *behind;
   struct metric_histogram *write_time;
 };
 
@@ -325,11 +333,15 @@ static natsStatus connect_nats(struct recorder *r) {
   return status;
 }
 
-static natsStatus stream_created(struct recorder *r, int64_t *out_us, uint64_t *out_last) {
+static natsStatus ask_stream(struct recorder *r, int64_t *out_created_us, uint64_t *out_last) {
   jsStreamInfo *info = NULL;
   natsStatus status = js_GetStreamInfo(&info, r->js, SUBJECT_STREAM, NULL, NULL);
-  if (status == NATS_OK) *out_us = info->Created / 1000;
-  if (status == NATS_OK) *out_last = info->State.LastSeq;
+  if (status == NATS_OK) {
+    *out_created_us = info->Created / 1000;
+    *out_last = info->State.LastSeq;
+    uint64_t most = info->Config->MaxBytes > 0 ? (uint64_t)info->Config->MaxBytes : UINT64_MAX;
+    r->crowded = info->State.Bytes > most / 4 * 3;
+  }
   jsStreamInfo_Destroy(info);
   return status;
 }
@@ -352,14 +364,14 @@ static bool begin_reading(struct recorder *r, natsStatus *out_status) {
   *out_status = connect_nats(r);
   if (!keep_talking(r)) return false;
   uint64_t last = 0;
-  if (*out_status == NATS_OK) *out_status = stream_created(r, &r->stream_created_us, &last);
+  if (*out_status == NATS_OK) *out_status = ask_stream(r, &r->stream_created_us, &last);
   if (*out_status != NATS_OK) return true;
   if (!store_position(r->store, SUBJECT_STREAM, r->stream_created_us, &r->sequence)) return false;
   if (r->sequence > last) {  // a machine that lost power: what it had not written to its disk is gone from the stream
     log_error("log_lost_its_end", "recorded=%llu last=%llu", (unsigned long long)r->sequence, (unsigned long long)last);
     r->sequence = last;
   }
-  r->trimmed = 0;
+  r->trimmed = r->buried = 0;
   *out_status = subscribe(r);
   r->last_look_us = clock_mono_us();
   if (*out_status == NATS_OK) log_info("recording", "from_sequence=%llu", (unsigned long long)r->sequence + 1);
@@ -372,7 +384,7 @@ static natsStatus look_at_stream(struct recorder *r) {
   uint64_t last;
   if (now_us - r->last_look_us < LOOK_EVERY_US) return NATS_OK;
   r->last_look_us = now_us;
-  natsStatus status = stream_created(r, &created_us, &last);
+  natsStatus status = ask_stream(r, &created_us, &last);
   return status == NATS_OK && created_us != r->stream_created_us ? NATS_NOT_FOUND : status;
 }
 
@@ -381,10 +393,12 @@ static natsStatus look_at_stream(struct recorder *r) {
 static bool trim(struct recorder *r) {
   int64_t now_us = clock_mono_us();
   if (now_us < r->next_trim_us) return true;
-  long every_s = r->config.log_keep_s / 60;
+  // A stream that is nearly full keeps no more than joins surely need: a full one stops intake.
+  long keep_s = r->crowded && r->config.log_keep_s > CROWDED_KEEP_S ? CROWDED_KEEP_S : r->config.log_keep_s;
+  long every_s = keep_s / 60;
   r->next_trim_us = now_us + (every_s < 1 ? 1 : every_s) * SECOND_US;
   uint64_t sequence = 0;
-  if (!store_mark(r->store, SUBJECT_STREAM, r->stream_created_us, r->config.log_keep_s, &sequence)) return false;
+  if (!store_mark(r->store, SUBJECT_STREAM, r->stream_created_us, keep_s, &sequence)) return false;
   if (sequence <= r->trimmed) return true;
   jsOptions options;
   jsOptions_Init(&options);
@@ -395,6 +409,22 @@ static bool trim(struct recorder *r) {
     metric_set(r->trimmed_gauge, (int64_t)sequence);
   } else {
     log_warn("log_not_trimmed", "sequence=%llu fault=\"%s\"", (unsigned long long)sequence, natsStatus_GetText(status));
+  }
+  return true;
+}
+
+// Ends the sessions of trackers that are dead. What was said the last time must be recorded before, or it would be said
+// again.
+static bool bury(struct recorder *r) {
+  int64_t now_us = clock_mono_us();
+  const struct store_tracker *living;
+  size_t living_count, count = 0;
+  if (now_us < r->next_bury_us || r->sequence < r->buried) return true;
+  r->next_bury_us = now_us + BURY_EVERY_US;
+  if (!undertaker_living(r->undertaker, &living, &living_count)) return true;
+  if (!store_lost_sessions(r->store, living, living_count, r->lost, BURY_MAX, &count)) return false;
+  if (count > 0 && undertaker_bury(r->undertaker, r->lost, count, &r->buried)) {
+    metric_add(r->lost_total, (int64_t)count);
   }
   return true;
 }
@@ -410,7 +440,8 @@ static bool record(struct recorder *r) {
     if (status == NATS_TIMEOUT) status = NATS_OK;
     if (status == NATS_OK) status = look_at_stream(r);
     good = good && keep_talking(r) && look_after_days(r);
-    if (good && status == NATS_OK) good = trim(r);
+    undertaker_listen(r->undertaker);
+    if (good && status == NATS_OK) good = trim(r) && bury(r);
   }
   if (status != NATS_OK) log_warn("log_unreadable", "fault=\"%s\"", natsStatus_GetText(status));
   disconnect(r);
@@ -420,7 +451,10 @@ static bool record(struct recorder *r) {
 // ---- the thread ----
 
 static void wait_ms(struct recorder *r, unsigned ms) {
-  for (unsigned waited = 0; waited < ms && !atomic_load(&r->stopping); waited += 50) clock_sleep_ms(50);
+  for (unsigned waited = 0; waited < ms && !atomic_load(&r->stopping); waited += 50) {
+    undertaker_listen(r->undertaker);
+    clock_sleep_ms(50);
+  }
 }
 
 // Another connection may lead to a server that lost the newest workers in a crash, or to a restored database: ids are
@@ -466,6 +500,7 @@ static struct store *use_store(struct recorder *r, struct store *store) {
 
 static void run(void *argument) {
   struct recorder *r = argument;
+  r->undertaker = undertaker_new(r->config.nats_url, r->config.id, r->config.unheard, r->config.context);
   while (!atomic_load(&r->stopping)) {
     use_store(r, store_open(r->config.database_url));
     r->next_upkeep_us = 0;
@@ -475,6 +510,7 @@ static void run(void *argument) {
     set_leading(r, false);
     wait_ms(r, RETRY_MS);
   }
+  undertaker_free(r->undertaker);
   uv_mutex_lock(&r->lock);
   r->ended = true;
   uv_cond_signal(&r->end);
@@ -494,6 +530,7 @@ static void register_metrics(struct recorder *r, struct metrics *m) {
   r->skipped_total =
       metrics_counter(m, "muster_recorder_skipped_total", "", "Log messages that expired before they were recorded.");
   r->position = metrics_gauge(m, "muster_recorder_position", "", "Sequence number recorded up to.");
+  r->lost_total = metrics_counter(m, "muster_recorder_lost_sessions_total", "", "Sessions of dead trackers ended.");
   r->trimmed_gauge = metrics_gauge(m, "muster_recorder_trimmed", "", "Sequence number up to which the log is trimmed.");
   r->behind = metrics_gauge(m, "muster_recorder_behind_messages", "", "Log messages that wait to be recorded.");
   r->write_time = metrics_histogram(m, "muster_recorder_write_seconds", "Time to write a batch.");
@@ -503,6 +540,8 @@ struct recorder *recorder_start(const struct recorder_config *config, struct met
   struct recorder *r = calloc(1, sizeof *r);
   if (!r) abort();
   r->config = *config;
+  r->lost = calloc(BURY_MAX, sizeof *r->lost);
+  if (!r->lost) abort();
   register_metrics(r, metrics);
   if (uv_mutex_init(&r->lock) || uv_cond_init(&r->end) || uv_thread_create(&r->thread, run, r)) abort();
   return r;
@@ -525,5 +564,6 @@ void recorder_stop(struct recorder *r) {
   uv_mutex_destroy(&r->lock);
   free(r->updates.items);
   free(r->workers.items);
+  free(r->lost);
   free(r);
 }

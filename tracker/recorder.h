@@ -16,6 +16,10 @@ struct recorder_config {
   const struct embedded *schema;
   long retention_days;  // of history; 0: for ever
   long log_keep_s;      // how long a message stays in the stream after it was recorded
+  // Called on the recorder's thread: this tracker was not heard by others for a while, so that they may have said that
+  // its sessions had ended.
+  void (*unheard)(void *context);
+  void *context;
 };
 
 // The strings and the schema must outlive the recorder.

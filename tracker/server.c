@@ -163,6 +163,21 @@ static bool on_open(struct session *session, const char *text, size_t len, const
   return true;
 }
 
+// Each goes on as a new session, which is later than the end that others may have told of the old one.
+void server_announce(struct server *server) {
+  int64_t now_us = server_now(server);
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < server->slot_count; i++) {
+    struct device *device = server->slots[i].device;
+    if (!device || !device->key) continue;
+    int64_t *session_us = &device->session.session_us;
+    *session_us = *session_us < now_us ? now_us : *session_us + 1;
+    append_presence(device, true, "");
+    count++;
+  }
+  log_info("announced_again", "sessions=%u", count);
+}
+
 static uint64_t on_position(struct session *session, const struct position *position, int64_t now_us) {
   struct device *device = device_of(session);
   struct update update = {

@@ -29,6 +29,10 @@ int server_port(const struct server *server);
 uint32_t server_connections(const struct server *server);
 bool server_stopping(const struct server *server);
 
+// Says anew of every worker here that it is online: others may have taken this tracker for dead, and its sessions for
+// ended.
+void server_announce(struct server *server);
+
 // For the intake's events.
 void server_durable(struct server *server, struct batch_waiter waiter);
 void server_pressure(struct server *server, bool on);

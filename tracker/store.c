@@ -234,6 +234,41 @@ bool store_workers(struct store *store, struct store_worker *workers, size_t cou
   return store_good(store, result, "workers") && (size_t)found == count;
 }
 
+#define LOST_SESSIONS                                                                                                  \
+  "SELECT team, name, s.tracker, (extract(epoch FROM connected_at) * 1000000)::bigint FROM session s JOIN worker"      \
+  " ON id = worker_id WHERE disconnected_at IS NULL AND NOT EXISTS (SELECT FROM unnest($1::text[], $2::timestamptz[])" \
+  " AS living (id, started_at) WHERE living.id = s.tracker AND s.connected_at >= started_at)"                          \
+  " ORDER BY s.tracker, team LIMIT $3::int8"
+
+bool store_lost_sessions(struct store *store, const struct store_tracker *living, size_t living_count,
+                         struct store_session *out, size_t room, size_t *out_count) {
+  struct pgarray *c = store->columns;
+  pgarray_start(&c[0], PG_TEXT);
+  pgarray_start(&c[1], PG_TIMESTAMPTZ);
+  for (size_t i = 0; i < living_count; i++) {
+    pgarray_add_text(&c[0], living[i].id, strlen(living[i].id));
+    pgarray_add_time(&c[1], living[i].started_at_us);
+  }
+  struct store_params params;
+  store_params(store, 2, &params);
+  char limit[32];
+  snprintf(limit, sizeof limit, "%zu", room);
+  params.values[2] = limit;
+  params.formats[2] = 0;
+  PGresult *result =
+      PQexecParams(store->connection, LOST_SESSIONS, 3, NULL, params.values, params.lengths, params.formats, 0);
+  int found = PQntuples(result);
+  for (int row = 0; row < found; row++) {
+    struct store_session *session = &out[row];
+    snprintf(session->team, sizeof session->team, "%s", PQgetvalue(result, row, 0));
+    snprintf(session->worker, sizeof session->worker, "%s", PQgetvalue(result, row, 1));
+    snprintf(session->tracker, sizeof session->tracker, "%s", PQgetvalue(result, row, 2));
+    session->session_us = strtoll(PQgetvalue(result, row, 3), NULL, 10);
+  }
+  *out_count = (size_t)found;
+  return store_good(store, result, "lost_sessions");
+}
+
 void store_params(struct store *store, size_t count, struct store_params *out) {
   for (size_t i = 0; i < count; i++) {
     pgarray_finish(&store->columns[i]);

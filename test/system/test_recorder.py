@@ -9,10 +9,12 @@ import time
 import psycopg
 import pytest
 
+from devices import Device, position as fix, worker_token
 from views import PROGRAMS, FakeTracker, Stack, View, metrics, team_pb2, wait_for
 
 WORKERS, TEAMS = 200, 4
 LOCK = 5571010101  # the recorder's, tracker/store.c
+STATUS = 9  # place of a worker's status in a row of a view
 
 
 @pytest.fixture
@@ -338,3 +340,97 @@ def test_the_log_is_trimmed_behind_the_recorder_and_nowhere_else(start):
     with View(stack.own_url("gateway-1"), team, manager) as view:
         view.until("snapshot")
         assert len(view.rows) == ask(stack, "SELECT count(*) FROM worker WHERE team = %s", team)[0][0]
+
+
+# ---- the dead ----
+
+
+def connect(stack, tracker, worker, team="red"):
+    """A device that has told one position to this tracker; and it is recorded as online."""
+    device = Device(stack.own_device_address(tracker))
+    device.hello(worker_token(stack.key, worker, team))
+    device.report(fix())
+    assert device.receive().ack.report == 1
+    wait_for(lambda: state(stack, worker) == (True, tracker))
+    return device
+
+
+def state(stack, worker):
+    rows = ask(stack, "SELECT online, tracker FROM worker WHERE name = %s", worker)
+    return rows[0] if rows else None
+
+
+def view_until(view, worker, online, seconds=15):
+    """Reads the view until it says so of the worker; how long that took."""
+    begun = time.monotonic()
+    while worker not in view.rows or (view.rows[worker][STATUS] != "offline") != online:
+        assert time.monotonic() - begun < seconds, view.rows
+        view.next()
+    return time.monotonic() - begun
+
+
+@pytest.mark.parametrize("who", ["leader", "follower"])
+def test_workers_of_a_killed_tracker_that_do_not_return_are_offline_within_10_s(start, who):
+    stack = start()
+    first = leader(stack)
+    victim = first if who == "leader" else next(name for name in stack.trackers if name != first)
+    other = next(name for name in stack.trackers if name != victim)
+    lost, kept = connect(stack, victim, "lost"), connect(stack, other, "kept")
+    with View(stack.own_url("gateway-1"), "red", stack.exports["MUSTER_MANAGER_TOKEN"]) as view:
+        view_until(view, "lost", True)
+        stack.kill(victim)
+        begun = time.monotonic()
+        view_until(view, "lost", False)
+        wait_for(lambda: state(stack, "lost") == (False, victim))
+        took = time.monotonic() - begun
+        print(f"offline after {took:.1f} s")
+        assert took < 10
+        assert view.rows["kept"][STATUS] != "offline"
+    ended = ask(stack, "SELECT name, reason FROM session JOIN worker ON id = worker_id WHERE disconnected_at IS NOT NULL")
+    assert ended == [("lost", "tracker_lost")]
+    lost.close()
+    kept.close()
+
+
+def test_sessions_of_the_process_before_are_over_when_a_tracker_is_restarted(start):
+    stack = start()
+    lost = connect(stack, "tracker-2", "lost")
+    stack.kill("tracker-2")
+    stack.restart("tracker-2")
+    wait_for(lambda: state(stack, "lost") == (False, "tracker-2"), 12)
+    lost.close()
+
+
+def test_workers_of_a_tracker_that_hung_are_online_again_when_it_returns(start):
+    stack = start()
+    device = connect(stack, "tracker-2", "back")
+    with View(stack.own_url("gateway-1"), "red", stack.exports["MUSTER_MANAGER_TOKEN"]) as view:
+        view_until(view, "back", True)
+        stack.process("tracker-2").signal(signal.SIGSTOP)
+        try:
+            view_until(view, "back", False)
+            time.sleep(1)
+        finally:
+            stack.process("tracker-2").signal(signal.SIGCONT)
+        view_until(view, "back", True)
+        wait_for(lambda: state(stack, "back") == (True, "tracker-2"))
+        device.report(fix())
+        assert device.receive().ack.report == 2
+    device.close()
+    wait_for(lambda: state(stack, "back") == (False, "tracker-2"))
+    assert ask(stack, "SELECT reason FROM session ORDER BY connected_at")[0] == ("tracker_lost",)
+
+
+def test_nobody_is_taken_for_dead_because_nats_was_away(start):
+    stack = start()
+    devices = [connect(stack, tracker, f"at-{tracker}") for tracker in stack.trackers]
+    stack.process("nats").signal(signal.SIGSTOP)
+    time.sleep(8)
+    stack.process("nats").signal(signal.SIGCONT)
+    time.sleep(9)
+    for tracker in stack.trackers:
+        assert state(stack, f"at-{tracker}") == (True, tracker)
+        assert "event=not_buried" not in stack.process(tracker).log_text()
+    assert ask(stack, "SELECT count(*) FROM session WHERE reason = 'tracker_lost'") == [(0,)]
+    for device in devices:
+        device.close()
