@@ -17,6 +17,7 @@ COUNTS = {
     "out_of_order": "markers that went back in time in a view",
     "wrong_team": "in history, stream or a view under another team",
     "wrong_final_position": "of latest_position or of a view, of every gateway, old and new",
+    "difference": "what a gateway found different in Postgres from its view, meanwhile",
     "wrong_status": "workers that a new view does not show as offline 10 s after they left",
     "unacked": "sent, but neither acked nor refused long after all was healed",
     "refused": "good positions that were refused",
