@@ -217,10 +217,14 @@ static void take_link(struct fanout *fanout, bool connected) {
   each_channel(fanout, go_stale);
 }
 
-static void take_heal(struct fanout *fanout, enum heal_reason reason) {
+static void take_heal(struct fanout *fanout, const char *team, enum heal_reason reason) {
   metric_add(fanout->options.metrics->heals[reason], 1);
-  log_info("heal", "team=* reason=%s", heal_reason_names[reason]);
-  each_channel(fanout, ask_soon);
+  log_info("heal", "team=%s reason=%s", *team ? team : "*", heal_reason_names[reason]);
+  if (!*team) {
+    each_channel(fanout, ask_soon);
+  } else if (*find_link(fanout, team)) {
+    ask_soon(fanout, *find_link(fanout, team));
+  }
 }
 
 static void take_drain(struct fanout *fanout) {
@@ -278,7 +282,7 @@ static void on_letter(void *context, struct letter *letter) {
       take_link(fanout, order->flag);
       break;
     case LETTER_HEAL:
-      take_heal(fanout, order->reason);
+      take_heal(fanout, order->team, order->reason);
       break;
     case LETTER_COPY:
       answer_copy(fanout, order);
@@ -427,7 +431,11 @@ void fanout_link(struct fanout *fanout, bool connected) {
 }
 
 void fanout_heal(struct fanout *fanout, enum heal_reason reason) {
-  struct order *order = new_order(LETTER_HEAL, NULL);
+  fanout_heal_team(fanout, "", reason);
+}
+
+void fanout_heal_team(struct fanout *fanout, const char *team, enum heal_reason reason) {
+  struct order *order = new_order(LETTER_HEAL, team);
   order->reason = reason;
   mailbox_post(&fanout->mailbox, &order->letter);
 }

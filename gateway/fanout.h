@@ -59,6 +59,8 @@ void fanout_merge(struct fanout *fanout, struct team *state, uint64_t ticket, en
 void fanout_link(struct fanout *fanout, bool connected);
 // Something live was, or may have been, lost: all teams are joined again.
 void fanout_heal(struct fanout *fanout, enum heal_reason reason);
+// The same of one team.
+void fanout_heal_team(struct fanout *fanout, const char *team, enum heal_reason reason);
 // A copy of a team's state if it is held here and live, else NULL; the caller frees it. *out_partial: it was joined
 // without Postgres and may lack something. Waits for the loop.
 struct team *fanout_copy(struct fanout *fanout, const char *team, bool *out_partial);

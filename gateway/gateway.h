@@ -15,7 +15,7 @@
 
 struct gateway_config {
   char *id, *listen, *nats_url, *database_url, *token_key, *style_url, *log_level;
-  long interval_ms, linger_ms, stall_ms, stale_after_ms, track_places, track_max_days;
+  long interval_ms, linger_ms, stall_ms, stale_after_ms, track_places, track_max_days, compare_interval_s;
 };
 
 struct gateway {

@@ -4,8 +4,8 @@
 #include <stddef.h>
 
 const char *const close_reason_names[CLOSE_REASONS] = {"gone", "stalled", "drain"};
-const char *const heal_reason_names[HEAL_REASONS] = {"gap",       "reconnect", "slow_consumer",
-                                                     "live_lost", "overflow",  "database"};
+const char *const heal_reason_names[HEAL_REASONS] = {"gap",      "reconnect", "slow_consumer", "live_lost",
+                                                     "overflow", "database",  "tracker_gone",  "difference"};
 
 const char *const track_end_names[TRACK_ENDS] = {"whole", "gone", "stalled", "failed", "stopped"};
 
@@ -34,9 +34,9 @@ static void register_viewers(struct gateway_metrics *m, struct metrics *r) {
 
 static void register_heals(struct gateway_metrics *m, struct metrics *r) {
   static const char heals[] = "muster_gateway_heals_total", help[] = "Teams joined again, by what was noticed.";
-  static const char *const labels[HEAL_REASONS] = {"reason=\"gap\"",           "reason=\"reconnect\"",
-                                                   "reason=\"slow_consumer\"", "reason=\"live_lost\"",
-                                                   "reason=\"overflow\"",      "reason=\"database\""};
+  static const char *const labels[HEAL_REASONS] = {
+      "reason=\"gap\"",      "reason=\"reconnect\"", "reason=\"slow_consumer\"", "reason=\"live_lost\"",
+      "reason=\"overflow\"", "reason=\"database\"",  "reason=\"tracker_gone\"",  "reason=\"difference\""};
   for (int i = 0; i < HEAL_REASONS; i++) m->heals[i] = metrics_counter(r, heals, labels[i], help);
 }
 
@@ -50,6 +50,9 @@ static void register_feed(struct gateway_metrics *m, struct metrics *r) {
   m->joins_without_snapshot = metrics_counter(r, "muster_gateway_joins_without_snapshot_total", "",
                                               "Teams joined from the log alone, because Postgres was out of reach.");
   m->join_time = metrics_histogram(r, "muster_gateway_join_seconds", "From the wish for a team to its being ready.");
+  m->comparisons = metrics_counter(r, "muster_gateway_comparisons_total", "", "Teams compared with Postgres.");
+  m->differences = metrics_counter(r, "muster_gateway_differences_total", "",
+                                   "Workers whose state here was behind Postgres, and nothing had told: a fault.");
   m->log_batches = metrics_counter(r, "muster_gateway_log_batches_total", "", "Log batches read while joining.");
   m->follows = metrics_gauge(r, "muster_gateway_follows", "", "Rounds of joining whose log is still followed.");
   static const char follows[] = "muster_gateway_follows_total",

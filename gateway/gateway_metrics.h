@@ -12,6 +12,8 @@ enum heal_reason {
   HEAL_LIVE_LOST,
   HEAL_OVERFLOW,
   HEAL_DATABASE,
+  HEAL_TRACKER_GONE,
+  HEAL_DIFFERENCE,
   HEAL_REASONS
 };
 
@@ -29,6 +31,7 @@ struct gateway_metrics {
   struct metric *heals[HEAL_REASONS];
   struct metric *joins, *join_retries, *joins_without_snapshot, *log_batches;
   struct metric *follows, *follow_done, *follow_bounded, *follow_dropped;
+  struct metric *comparisons, *differences;
   struct metric_histogram *join_time;
   struct metric *tracks, *track_ends[TRACK_ENDS], *track_positions;
   struct metric *http[6];  // by the first digit of the status

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "compare.h"
 #include "group.h"
 #include "log.h"
 #include "replay.h"
@@ -41,6 +42,7 @@ struct join {
   _Atomic bool stopping, database_answers;
   // The thread's own from here.
   struct snapshot *snapshot;
+  struct compare *compare;
   struct replay *replay;
   struct wish *waiting;  // for the next round
   struct wish *owed;     // joined without Postgres: once more when it is back
@@ -62,6 +64,12 @@ struct join *join_new(const struct join_options *options) {
   pthread_cond_init(&join->wake, &monotonic);
   pthread_condattr_destroy(&monotonic);
   join->snapshot = snapshot_new(options->database_url);
+  join->compare = compare_new(&(struct compare_options){.interval_us = options->compare_interval_s * 1000000LL,
+                                                        .snapshot = join->snapshot,
+                                                        .feed = options->feed,
+                                                        .fanout = options->fanout,
+                                                        .replicas = options->replicas,
+                                                        .metrics = options->metrics});
   return join;
 }
 
@@ -132,6 +140,7 @@ static void leave_team(struct join *join, const char *team) {
   remove_wish(&join->waiting, team);
   remove_wish(&join->owed, team);
   for (struct group *group = join->groups; group; group = group->next) group_remove(group, team);
+  compare_remove(join->compare, team);
   feed_unsubscribe(join->options.feed, team);
 }
 
@@ -242,6 +251,7 @@ static void hand_over(struct join *join, struct group *group, enum merge_kind ki
     bool answers = kind != MERGE_MORE;
     if (state || answers) fanout_merge(join->options.fanout, state, member->ticket, kind, member->name);
     if (!answers) continue;
+    compare_add(join->compare, member->name);
     metric_add(join->options.metrics->joins, 1);
     metric_observe_us(join->options.metrics->join_time, clock_mono_us() - member->asked_us);
   }
@@ -381,6 +391,13 @@ static void ping_database(struct join *join) {
   }
 }
 
+// A tracker that died may have stored what it never got to send live.
+static void heal_after_deaths(struct join *join) {
+  if (replicas_take_dead(join->options.replicas, clock_mono_us())) {
+    fanout_heal(join->options.fanout, HEAL_TRACKER_GONE);
+  }
+}
+
 static void count_follows(struct join *join) {
   int64_t count = 0;
   for (const struct group *group = join->groups; group; group = group->next) count++;
@@ -390,6 +407,7 @@ static void count_follows(struct join *join) {
 // How long the thread may sleep: not at all while there is a tail to read.
 static int64_t idle_us(const struct join *join) {
   int64_t until_us = join->ping_us, now_us = clock_mono_us();
+  if (compare_due_us(join->compare) < until_us) until_us = compare_due_us(join->compare);
   if (join->groups && join->tail) return 0;
   if (join->groups && now_us + FOLLOW_READ_MS * 1000 < until_us) until_us = now_us + FOLLOW_READ_MS * 1000;
   if (join->waiting && join->retry_us < until_us) until_us = join->retry_us;
@@ -403,7 +421,11 @@ static void *run(void *context) {
     if (join->waiting && clock_mono_us() >= join->retry_us) run_round(join);
     if (join->groups) follow_log(join);
     count_follows(join);
-    if (clock_mono_us() >= join->ping_us) ping_database(join);
+    compare_step(join->compare, join->groups, clock_mono_us());
+    if (clock_mono_us() >= join->ping_us) {
+      ping_database(join);
+      heal_after_deaths(join);
+    }
   }
   return NULL;
 }
@@ -437,6 +459,7 @@ void join_free(struct join *join) {
     group_free(group);
   }
   replay_free(join->replay);
+  compare_free(join->compare);
   snapshot_free(join->snapshot);
   pthread_cond_destroy(&join->wake);
   pthread_mutex_destroy(&join->lock);

@@ -23,6 +23,7 @@ struct join;
 struct join_options {
   const char *nats_url;
   const char *database_url;
+  unsigned compare_interval_s;  // see compare.h
   struct feed *feed;
   struct fanout *fanout;
   struct replicas *replicas;

@@ -36,6 +36,8 @@ static const struct setting settings[] = {
      .help = "a viewer that takes nothing for so long is closed"},
     {"stale-after-ms", SETTING_INT, FIELD(stale_after_ms), "10000", 0, 86400000,
      .help = "a connected worker is shown as stale once no position of it came for so long; 0: never"},
+    {"compare-interval-s", SETTING_INT, FIELD(compare_interval_s), "60", 0, 86400,
+     .help = "every team that is held is compared with Postgres once in this time, as a safety net; 0: never"},
     {"track-places", SETTING_INT, FIELD(track_places), "2", 1, 64,
      .help = "so many tracks are sent at once; whoever wants another is told to come back"},
     {"track-max-days", SETTING_INT, FIELD(track_max_days), "31", 1, 36525, .help = "the longest range of a track"},
@@ -113,6 +115,7 @@ static void make_parts(struct gateway *g) {
                                             .database_url = g->config.database_url,
                                             .feed = g->feed,
                                             .fanout = g->fanout,
+                                            .compare_interval_s = (unsigned)g->config.compare_interval_s,
                                             .replicas = g->replicas,
                                             .metrics = &g->metrics});
   g->tracks = tracks_new(&(struct tracks_options){

@@ -16,6 +16,7 @@ struct replicas {
   struct replica *entries;
   size_t count;
   uint64_t mark;
+  bool replaced;  // a tracker that did not say that it stops, by a new process; until it is asked for
 };
 
 struct replicas *replicas_new(void) {
@@ -61,6 +62,10 @@ static int compare(const void *a, const void *b) {
   return kinds ? kinds : strcmp(x->id, y->id);
 }
 
+static bool is_tracker(const struct replica *replica) {
+  return strcmp(replica->kind, "tracker") == 0;
+}
+
 static void forget_old(struct replicas *replicas, int64_t now_us) {
   size_t kept = 0;
   for (size_t i = 0; i < replicas->count; i++) {
@@ -91,6 +96,7 @@ uint64_t replicas_hear(struct replicas *replicas, const void *bytes, size_t len,
   if (known) {
     bool same_process = known->started_at_us == heard.started_at_us;
     *out_lost = heard.live_lost > (same_process ? known->live_lost : 0);
+    if (!same_process && !known->stopping && !known->dead && is_tracker(known)) replicas->replaced = true;
     *known = heard;
   } else {
     // Not heard before: what it lost earlier is older than anything we show.
@@ -113,4 +119,17 @@ struct replica *replicas_alive(struct replicas *replicas, int64_t now_us, size_t
   pthread_mutex_unlock(&replicas->lock);
   *out_count = count;
   return copy;
+}
+
+bool replicas_take_dead(struct replicas *replicas, int64_t now_us) {
+  pthread_mutex_lock(&replicas->lock);
+  bool found = replicas->replaced;
+  replicas->replaced = false;
+  for (size_t i = 0; i < replicas->count; i++) {
+    struct replica *r = &replicas->entries[i];
+    if (r->dead || r->stopping || !is_tracker(r) || now_us - r->heard_us < REPLICA_ALIVE_US) continue;
+    r->dead = found = true;
+  }
+  pthread_mutex_unlock(&replicas->lock);
+  return found;
 }

@@ -23,6 +23,7 @@ struct replica {
   uint64_t handled;
   bool stopping;
   bool recorder;
+  bool dead;            // told already by replicas_take_dead
   int64_t heard_us;     // our monotonic clock
   uint64_t heard_mark;  // counts all heartbeats heard, so that "heard after that one" can be asked
 };
@@ -36,6 +37,9 @@ void replicas_free(struct replicas *replicas);
 // a tracker says that it lost live batches since its heartbeat before. out_replica gets what the message said.
 uint64_t replicas_hear(struct replicas *replicas, const void *bytes, size_t len, int64_t now_us, bool *out_lost,
                        struct replica *out_replica);
+
+// Whether a tracker went without a word since this was last asked: it fell silent, or another process has its name.
+bool replicas_take_dead(struct replicas *replicas, int64_t now_us);
 
 // A copy of those that are alive, sorted by kind and id; the caller frees it. *out_count may be 0.
 struct replica *replicas_alive(struct replicas *replicas, int64_t now_us, size_t *out_count);

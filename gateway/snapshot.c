@@ -51,7 +51,17 @@ static bool succeed(struct snapshot *snapshot) {
   return true;
 }
 
+// A connection that was closed while nobody used it, as a restart of Postgres does, is no failure: it is made anew. The
+// first read may bring Postgres' parting words, the second the end.
+static void drop_if_closed(struct snapshot *snapshot) {
+  if (!snapshot->connection || PQtransactionStatus(snapshot->connection) != PQTRANS_IDLE) return;
+  if (PQconsumeInput(snapshot->connection) && PQconsumeInput(snapshot->connection)) return;
+  PQfinish(snapshot->connection);
+  snapshot->connection = NULL;
+}
+
 static bool connect_if_needed(struct snapshot *snapshot) {
+  drop_if_closed(snapshot);
   if (snapshot->connection) return true;
   if (clock_mono_us() - snapshot->failed_us < RETRY_AFTER_US) return false;
   // What follows dbname overrides it; keepalives and timeouts bound the wait for a server that vanished.

@@ -236,9 +236,14 @@ static bool take_position(struct worker *w, const struct position *position, int
 }
 
 // Sessions are ordered by their start, and within one session offline comes after online. Keeping the greatest of that
-// order makes a late or repeated message harmless. Returns true if viewers see a difference.
+// order makes a late or repeated message harmless.
+static bool presence_wins(const struct worker *w, bool online, int64_t session_us) {
+  return session_us > w->session_us || (session_us == w->session_us && !online && w->online);
+}
+
+// Returns true if viewers see a difference.
 static bool take_presence(struct worker *w, bool online, int64_t session_us, struct slice tracker, int64_t heard_us) {
-  if (session_us < w->session_us || (session_us == w->session_us && (online || !w->online))) return false;
+  if (!presence_wins(w, online, session_us)) return false;
   bool same_tracker = tracker.len == w->tracker_len && memcmp(tracker.data, w->tracker, tracker.len) == 0;
   bool seen = online != w->online || !same_tracker;
   w->session_us = session_us;
@@ -324,6 +329,21 @@ static struct view_row row_of(const struct worker *w) {
 
 void team_each(const struct team *team, void (*visit)(void *context, const struct view_row *row), void *context) {
   for (const struct worker *w = team->newest; w; w = w->older) {
+    struct view_row row = row_of(w);
+    visit(context, &row);
+  }
+}
+
+static bool is_ahead(const struct worker *w, const struct worker *than) {
+  if (!than) return true;
+  if (w->position.has && (!than->position.has || w->position.taken_at_us > than->position.taken_at_us)) return true;
+  return w->session_us && presence_wins(than, w->online, w->session_us);
+}
+
+void team_each_ahead(const struct team *team, const struct team *than,
+                     void (*visit)(void *context, const struct view_row *row), void *context) {
+  for (const struct worker *w = team->newest; w; w = w->older) {
+    if (!is_ahead(w, find(than, (struct slice){w->name, w->name_len}))) continue;
     struct view_row row = row_of(w);
     visit(context, &row);
   }

@@ -57,6 +57,11 @@ struct team *team_copy(const struct team *team);
 // Calls back for every worker, newest change first.
 void team_each(const struct team *team, void (*visit)(void *context, const struct view_row *row), void *context);
 
+// The same for the workers that `team` knows more of than `than` does: one it does not have, a newer position, or a
+// presence that would win.
+void team_each_ahead(const struct team *team, const struct team *than,
+                     void (*visit)(void *context, const struct view_row *row), void *context);
+
 // The frame for a viewer at this cursor: the whole team for 0, else what changed since (possibly no row at all).
 // Frames are cached while the state stays as it is; the caller gets a reference of its own.
 struct view_frame *team_frame(struct team *team, uint64_t cursor, int64_t now_us);

@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -209,14 +210,33 @@ def test_a_tracker_that_says_it_lost_live_batches_is_healed_too(ghost, stack, ur
         wait_for(lambda: metrics(url)['muster_gateway_heals_total{reason="live_lost"}'] >= 1)
 
 
+@contextmanager
+def kept_alive(ghost):
+    """Heartbeats: the sessions of a tracker that sends none are ended for it."""
+    stop = threading.Event()
+
+    def beat():
+        while not stop.wait(0.5):
+            ghost.heartbeat(log_number=1, log_acked=1)
+
+    beating = threading.Thread(target=beat)
+    beating.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        beating.join()
+
+
 def statuses(features):
     return {feature["properties"]["worker"]: feature["properties"]["status"] for feature in features}
 
 
 def test_who_is_connected_but_silent_is_stale_until_the_next_position(ghost, stack, url, admin):
-    team, at_us = "team-quiet", now_us()
-    with View(url, team, token(stack, team), "?interval_ms=0") as view:
+    team = "team-quiet"
+    with kept_alive(ghost), View(url, team, token(stack, team), "?interval_ms=0") as view:
         view.next()
+        at_us = now_us()
         coming = [ghost.presence("van-1", True, at_us), ghost.update("van-1", at_us), ghost.presence("bike-2", True, at_us)]
         ghost.live(team, 1, coming)
         ghost.log(1, [ghost.presence("van-1", True, at_us, team), ghost.update("van-1", at_us, team),

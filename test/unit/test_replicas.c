@@ -104,12 +104,39 @@ static void test_bad_messages_are_refused(void **state) {
   replicas_free(replicas);
 }
 
+static void test_a_tracker_that_dies_is_told_once(void **state) {
+  (void)state;
+  struct replicas *replicas = replicas_new();
+  struct beat a = {"tracker", "a", 1, 0, false}, b = {"tracker", "b", 1, 0, false}, g = {"gateway", "g", 1, 0, false};
+  hear(replicas, a, 1000000, NULL);
+  hear(replicas, b, 1000000, NULL);
+  hear(replicas, g, 1000000, NULL);
+  assert_false(replicas_take_dead(replicas, 2000000));
+  b.stopping = true;
+  hear(replicas, b, 2000000, NULL);
+  hear(replicas, a, 6000000, NULL);
+  assert_false(replicas_take_dead(replicas, 9000000));  // b said that it stops, and g is no tracker
+  assert_true(replicas_take_dead(replicas, 12000000));
+  assert_false(replicas_take_dead(replicas, 13000000));
+  a.started_at_us = 2;
+  hear(replicas, a, 14000000, NULL);
+  assert_false(replicas_take_dead(replicas, 14000000));  // the one before was told
+  a.started_at_us = 3;
+  hear(replicas, a, 15000000, NULL);  // killed and started again, sooner than silence could show
+  b = (struct beat){"tracker", "b", 2, 0, false};
+  hear(replicas, b, 15000000, NULL);
+  assert_true(replicas_take_dead(replicas, 15000000));
+  assert_false(replicas_take_dead(replicas, 15000000));
+  replicas_free(replicas);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_silence_and_stopping_end_a_replica),
       cmocka_unit_test(test_entries_are_sorted_and_marked_in_order),
       cmocka_unit_test(test_what_a_tracker_lost_is_said_once),
       cmocka_unit_test(test_bad_messages_are_refused),
+      cmocka_unit_test(test_a_tracker_that_dies_is_told_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -399,6 +399,34 @@ static void count_row(void *context, const struct view_row *row) {
   ++*(size_t *)context;
 }
 
+static size_t count_ahead(const struct team *team, const struct team *than) {
+  size_t count = 0;
+  team_each_ahead(team, than, count_row, &count);
+  return count;
+}
+
+static void test_who_is_ahead_is_who_a_merge_would_change(void **state) {
+  (void)state;
+  struct team *a = team_new("team-1"), *b = team_new("team-1");
+  struct position old = position_at(1), new = position_at(2);
+  team_merge_position(a, text("w-0"), &old, 0);
+  assert_int_equal(count_ahead(a, b), 1);  // b does not know it
+  team_merge_position(b, text("w-0"), &new, 0);
+  assert_int_equal(count_ahead(a, b), 0);
+  assert_int_equal(count_ahead(b, a), 1);
+  team_merge_presence(a, text("w-0"), true, 5, text("t3"), 0);
+  assert_int_equal(count_ahead(a, b), 1);
+  team_merge_presence(b, text("w-0"), false, 5, text("t3"), 0);
+  assert_int_equal(count_ahead(a, b), 0);  // offline wins within a session
+  team_merge_presence(a, text("w-0"), true, 6, text("t3"), 0);
+  assert_int_equal(count_ahead(a, b), 1);
+  team_merge_team(a, b);
+  team_merge_team(b, a);
+  assert_int_equal(count_ahead(a, b) + count_ahead(b, a), 0);
+  team_free(a);
+  team_free(b);
+}
+
 static void test_many_workers_are_all_found_again(void **state) {
   (void)state;
   struct team *team = team_new("team-1");
@@ -429,6 +457,7 @@ int main(void) {
       cmocka_unit_test(test_what_was_heard_long_ago_is_stale_at_once),
       cmocka_unit_test(test_the_wheel_misses_nobody),
       cmocka_unit_test(test_silence_is_told_by_our_own_clock),
+      cmocka_unit_test(test_who_is_ahead_is_who_a_merge_would_change),
       cmocka_unit_test(test_many_workers_are_all_found_again),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
