@@ -484,8 +484,11 @@ static void serve(struct recorder *r) {
       continue;
     }
     if (!look_after_days(r) || !record(r)) return;
-    wait_ms(r, RETRY_MS);
-    if (!keep_talking(r)) return;
+    // NATS, or its stream, may be out of reach for us only: another gets the time to try.
+    leads = false;
+    if (!store_resign(r->store)) return;
+    set_leading(r, false);
+    wait_ms(r, 2 * ELECT_EVERY_MS);
   }
 }
 

@@ -152,6 +152,10 @@ bool store_try_lead(struct store *store, bool *out_leads) {
   return true;
 }
 
+bool store_resign(struct store *store) {
+  return store_execute(store, "SELECT pg_advisory_unlock(" LOCK_RECORDER ")", "resign");
+}
+
 bool store_ping(struct store *store) {
   return store_execute(store, "SELECT", "ping");
 }

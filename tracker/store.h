@@ -32,6 +32,9 @@ bool store_ping(struct store *store) __attribute__((warn_unused_result));
 // hangs that has the lock, its session is ended, and the next try may succeed.
 bool store_try_lead(struct store *store, bool *out_leads) __attribute__((warn_unused_result));
 
+// Gives the lock up, for another to try.
+bool store_resign(struct store *store) __attribute__((warn_unused_result));
+
 // How far the stream has been recorded; 0 if nothing of the stream created at created_us was.
 bool store_position(struct store *store, const char *stream, int64_t created_us, uint64_t *out_sequence)
     __attribute__((warn_unused_result));
