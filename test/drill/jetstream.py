@@ -1,10 +1,11 @@
-"""Reading a whole JetStream stream, with the standard library: an ordered consumer with flow control."""
+"""Reading a whole JetStream stream, with the standard library: a consumer that pulls."""
 import json
 import socket
 import urllib.parse
 from collections import deque
 
 INBOX = "_INBOX.drill"
+BATCH = 200
 
 
 class Nats:
@@ -62,18 +63,21 @@ def stream_state(nats, stream):
 
 
 def messages(nats, stream):
-    """The bodies of all messages that the stream holds now, in order."""
+    """The bodies of all messages that the stream holds now, in order, some at a time: a client that is behind is cut."""
     state = stream_state(nats, stream)
     if not state["messages"]:
         return
-    nats.ask(f"$JS.API.CONSUMER.CREATE.{stream}", {"stream_name": stream, "config": {
-        "deliver_subject": f"{INBOX}.log", "deliver_policy": "all", "ack_policy": "none", "replay_policy": "instant",
-        "flow_control": True, "idle_heartbeat": 5_000_000_000, "max_deliver": 1}})
-    while True:
-        subject, reply, headers, body = nats.next()
-        if reply.startswith("$JS.ACK."):
+    consumer = nats.ask(f"$JS.API.CONSUMER.CREATE.{stream}", {"stream_name": stream, "config": {
+        "deliver_policy": "all", "ack_policy": "none", "replay_policy": "instant"}})["name"]
+    sequence = 0
+    while sequence < state["last_seq"]:
+        request = json.dumps({"batch": BATCH, "no_wait": True}).encode()
+        nats.publish(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}", request, f"{INBOX}.log")
+        for taken in range(BATCH):
+            _, reply, _, body = nats.next()
+            if not reply:  # a status: there are no more
+                if not taken:
+                    return
+                break
+            sequence = int(reply.split(".")[5])  # $JS.ACK.stream.consumer.delivered.sequence…
             yield body
-            if int(reply.split(".")[5]) >= state["last_seq"]:  # $JS.ACK.stream.consumer.delivered.sequence…
-                return
-        elif headers.startswith(b"NATS/1.0 100") and reply:
-            nats.publish(reply)
