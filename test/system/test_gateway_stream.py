@@ -220,6 +220,8 @@ def kept_alive(ghost):
             ghost.heartbeat(log_number=1, log_acked=1)
 
     beating = threading.Thread(target=beat)
+    ghost.heartbeat(log_number=1, log_acked=1)
+    ghost.flush()
     beating.start()
     try:
         yield
@@ -244,6 +246,7 @@ def test_who_is_connected_but_silent_is_stale_until_the_next_position(ghost, sta
         view.until("delta")
         assert {row[9] for row in view.rows.values()} == {"online"}
         while {row[9] for row in view.rows.values()} != {"stale"}:
+            assert now_us() < at_us + 20_000_000, view.rows
             stamp_us = view.until("delta")["time_us"]
         silence_ms = (stamp_us - at_us) / 1000
         assert STALE_AFTER_MS <= silence_ms < STALE_AFTER_MS + 2000

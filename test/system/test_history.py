@@ -186,6 +186,12 @@ def resident_bytes(stack):
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
+def is_sanitized(stack):
+    """Built with a sanitizer, which keeps freed memory for a while: its size says nothing."""
+    with open(f"/proc/{stack.process('gateway-1').pid}/maps", encoding="ascii") as maps:
+        return "san.so" in maps.read()
+
+
 def test_a_long_track_needs_no_memory(stack, url, token):
     features(fetch(url + path(), token))  # what is allocated once
     before, peak, got, lines, tail = resident_bytes(stack), 0, 0, 0, b""
@@ -196,7 +202,7 @@ def test_a_long_track_needs_no_memory(stack, url, token):
     download.close()
     assert tail.endswith(b"\n]}\n\r\n0\r\n\r\n") and got > ROWS * 200
     assert ROWS * 0.99 <= lines <= ROWS  # a name may be cut in two by a read
-    assert peak - before < 8 << 20, f"grew by {(peak - before) >> 20} MiB"
+    assert is_sanitized(stack) or peak - before < 8 << 20, f"grew by {(peak - before) >> 20} MiB"
 
 
 def test_a_long_track_has_every_row(url, token):
