@@ -280,10 +280,15 @@ static enum outcome run(struct store *store, bool sent, size_t *out_inserted, ch
     log_error("store_failed", "what=send fault=%s", LOG_TEXT(text, strcspn(text, "\n")));
     return OUTCOME_FAILED;
   }
-  for (;;) {
+  for (bool idle = false;;) {
     PGresult *result = PQgetResult(store->connection);
+    // A broken connection gives errors, or nothing, without end: the first failure is the last that is read.
+    if (PQstatus(store->connection) != CONNECTION_OK || (!result && idle)) {
+      (void)store_good(store, result, "write");
+      return OUTCOME_FAILED;
+    }
+    idle = !result;
     if (!result) {
-      if (PQstatus(store->connection) != CONNECTION_OK) return OUTCOME_FAILED;
       statement++;
       continue;
     }
@@ -293,14 +298,10 @@ static enum outcome run(struct store *store, bool sent, size_t *out_inserted, ch
       if (status == PGRES_PIPELINE_SYNC) return outcome;
       continue;
     }
-    // A broken connection gives errors without end.
-    if (PQstatus(store->connection) != CONNECTION_OK) {
-      (void)store_good(store, result, "write");
-      return OUTCOME_FAILED;
-    }
     if (store->rows.len && statement == 1) *out_inserted += strtoull(PQcmdTuples(result), NULL, 10);
     if (outcome == OUTCOME_DONE) {
       outcome = judge(store, result, out_reason);
+      if (outcome == OUTCOME_FAILED) return outcome;
     } else {
       PQclear(result);
     }
