@@ -206,7 +206,7 @@ deps:
 	deploy/deps.sh build
 up:
 	@deploy/deps.sh build
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory --silent all
 	@$(STACK) up $(STACK_SIZE)
 down:
 	@$(STACK) down
@@ -214,7 +214,7 @@ status:
 	@$(STACK) status
 demo:
 	@deploy/deps.sh build
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory --silent all
 	@$(STACK) demo $(STACK_SIZE) --workers $(WORKERS) --teams $(TEAMS) $(if $(DURATION),--duration $(DURATION))
 
 .PHONY: clean

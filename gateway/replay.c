@@ -52,12 +52,18 @@ static natsStatus set_options(struct replay *replay, natsOptions *options, const
   return s;
 }
 
+// Only there to be given: without a callback nats.c retries the first connect in the caller, for ever.
+static void on_connected(natsConnection *connection, void *closure) {
+  (void)connection;
+  (void)closure;
+}
+
 struct replay *replay_new(const char *nats_url) {
   struct replay *replay = calloc(1, sizeof *replay);
   natsOptions *options = NULL;
   if (!replay || natsOptions_Create(&options) != NATS_OK) abort();
   natsStatus s = set_options(replay, options, nats_url);
-  if (s == NATS_OK) s = natsOptions_SetRetryOnFailedConnect(options, true, NULL, NULL);
+  if (s == NATS_OK) s = natsOptions_SetRetryOnFailedConnect(options, true, on_connected, NULL);
   if (s == NATS_OK) s = natsConnection_Connect(&replay->connection, options);
   natsOptions_Destroy(options);
   if (s == NATS_NOT_YET_CONNECTED) s = NATS_OK;

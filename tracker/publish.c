@@ -218,6 +218,7 @@ static natsStatus link_open(struct link *link, const char *name, bool send_asap)
   if (status == NATS_OK) status = natsConnection_Connect(&link->nc, options);
   natsOptions_Destroy(options);
   if (status == NATS_OK) on_connected(link->nc, link);  // the callback is for later ones only
+  if (status == NATS_NOT_YET_CONNECTED) log_warn("nats_unreachable", "connection=%s retrying=yes", name);
   return status == NATS_NOT_YET_CONNECTED ? NATS_OK : status;
 }
 

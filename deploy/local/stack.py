@@ -165,6 +165,8 @@ class Stack:
     def _pick_ports(self):
         check_free("devices", self.device_port, "DEVICE_PORT")
         check_free("HTTP", self.http_port, "HTTP_PORT")
+        if self.device_port and self.device_port == self.http_port:
+            raise StackError(f"devices and HTTP cannot share port {self.http_port}; choose another: HTTP_PORT={self.http_port + 1}")
         names = ["postgres", "nats", "nats-monitor", *self.gateways]
         names += [name + end for name in self.trackers for end in ("", "-admin")]
         fixed = {"devices": self.device_port, "http": self.http_port}
@@ -281,7 +283,9 @@ def stop(run, own=()):
 
 
 def fault(process):
-    """None if the program is ready, else what is wrong. All but PostgreSQL say so over HTTP."""
+    """None if the program is ready, else what is wrong. Servers but PostgreSQL say so over HTTP."""
+    if process.record["phase"] == CLIENTS:
+        return None
     if not process.record["ready_url"]:
         return postgres.fault(process.record["address"])
     try:
@@ -316,6 +320,8 @@ def is_free(port):
 
 
 def check_free(what, port, variable):
+    if not 0 <= port <= 65535:
+        raise StackError(f"{variable}={port} is no port: 1 to 65535")
     if port and not is_free(port):
         raise StackError(f"port {port} of 127.0.0.1, for {what}, is in use by another program; "
                          f"stop that, or choose another port: {variable}={port + 1}")

@@ -178,3 +178,27 @@ def test_bad_settings_end_it_with_one_clear_line(environment, arguments, complai
                           capture_output=True, encoding="utf-8", timeout=10, check=False)
     assert done.returncode == 2
     assert complaint in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_a_gateway_without_nats_says_so_and_ends_when_told(stack):
+    """Before NATS could ever be reached, too: it listens, is not ready, tells why, and stops on SIGTERM."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    env = {"MUSTER_DATABASE_URL": stack.database_url, "MUSTER_TOKEN_KEY": stack.key}
+    command = [PROGRAMS / "muster-gateway", "--id", "lonely", "--listen", f"127.0.0.1:{port}", "--nats-url", "nats://127.0.0.1:9"]
+    gateway = subprocess.Popen(command, env=os.environ | env, stderr=subprocess.DEVNULL)
+    try:
+        def healthy():
+            try:
+                return fetch(f"http://127.0.0.1:{port}/healthz")[0] == 200
+            except OSError:
+                return False
+
+        wait_for(healthy)
+        status, _, body = fetch(f"http://127.0.0.1:{port}/readyz")
+        assert status == 503 and b"NATS" in body
+        gateway.terminate()
+        assert gateway.wait(8) == 0
+    finally:
+        gateway.kill()

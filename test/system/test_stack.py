@@ -96,6 +96,13 @@ def test_a_busy_port_is_named_before_anything_starts(run):
     assert muster(run, "status").stdout.startswith("nothing runs")
 
 
+def test_impossible_ports_are_refused_in_a_line(run):
+    port = free_port()
+    for options in (["--device-port", 99999], ["--device-port", port, "--http-port", port]):
+        done = muster(run, "up", *options)
+        assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+
+
 def test_status_tells_what_died(run):
     assert muster(run, "up", "--trackers", 1, "--gateways", 1, "--device-port", 0, "--http-port", 0).returncode == 0
     line = next(line for line in muster(run, "status").stdout.splitlines() if line.startswith("gateway-1"))
@@ -127,6 +134,8 @@ def test_a_demo_runs_until_ctrl_c_and_stops_everything(run):
         return answer.count('"online":10') == 2
 
     wait_for(online)
+    status = muster(run, "status")
+    assert status.returncode == 0 and "simulator" in status.stdout, status.stderr
     time.sleep(1)
     demo.send_signal(signal.SIGINT)
     rest, _ = demo.communicate(timeout=30)
