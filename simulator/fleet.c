@@ -14,7 +14,7 @@
 #include "token.h"
 #include "version.h"
 
-#define SWEEP_US 200000  // every worker is looked at so often
+#define SWEEP_US 200000       // every worker is looked at so often
 #define TOKEN_VALID_S 604800  // a week, so that a clock that is wrong by a day does not matter
 #define DISTURB_EVERY 10
 
