@@ -28,8 +28,8 @@ LIBS_common := -luv -ljwt -lcjson -lprotobuf-c -lpthread -lm
 # ---- sources: every file is named here ----
 PROTO := device team
 COMMON := buffer clock config frame hist ident log mailbox metrics position subject token update wire
-SRC_tracker := ack admin batcher conn intake main message pgarray publish recorder server server_time session store store_days store_write undertaker
-UNIT_tracker := ack batcher message pgarray server_time session
+SRC_tracker := ack admin batcher conn intake main message pgarray publish recorder roll server server_time session store store_days store_write undertaker
+UNIT_tracker := ack batcher message pgarray roll server_time session
 EXTRA_tracker = $(BUILD)/gen/schema_files.o
 SCHEMA := 001_initial.sql 002_faults.sql
 LIBS_tracker := -lnats -lpq -lcivetweb
@@ -46,7 +46,7 @@ LIBS_simulator :=
 SRC_token := main
 LIBS_token :=
 UNIT_TESTS := buffer config frame hist ident metrics position token update wire \
-  backoff decimal device device_message event_stream ledger motion spool trace watch ack batcher pgarray server_time session \
+  backoff decimal device device_message event_stream ledger motion spool trace watch ack batcher pgarray roll server_time session \
   follow group numbers query replicas team time_text view_json
 
 # The map page, gateway/web: the page itself, what it uses of npm's packages, and what is made of them.

@@ -417,7 +417,7 @@ static bool trim(struct recorder *r) {
 // again.
 static bool bury(struct recorder *r) {
   int64_t now_us = clock_mono_us();
-  const struct store_tracker *living;
+  const struct roll_tracker *living;
   size_t living_count, count = 0;
   if (now_us < r->next_bury_us || r->sequence < r->buried) return true;
   r->next_bury_us = now_us + BURY_EVERY_US;

@@ -244,7 +244,7 @@ bool store_workers(struct store *store, struct store_worker *workers, size_t cou
   " AS living (id, started_at) WHERE living.id = s.tracker AND s.connected_at >= started_at)"                          \
   " ORDER BY s.tracker, team LIMIT $3::int8"
 
-bool store_lost_sessions(struct store *store, const struct store_tracker *living, size_t living_count,
+bool store_lost_sessions(struct store *store, const struct roll_tracker *living, size_t living_count,
                          struct store_session *out, size_t room, size_t *out_count) {
   struct pgarray *c = store->columns;
   pgarray_start(&c[0], PG_TEXT);

@@ -12,6 +12,7 @@
 #include "embed.h"
 #include "ident.h"
 #include "position.h"
+#include "roll.h"
 #include "update.h"
 
 struct store;
@@ -69,17 +70,13 @@ struct store_batch {
   uint64_t sequence;  // the stream's, of the last message in the batch
 };
 
-// A tracker's process, and a session of a worker at a tracker.
-struct store_tracker {
-  char id[IDENT_MAX_BYTES + 1];
-  int64_t started_at_us;
-};
+// A session of a worker at a tracker.
 struct store_session {
   char team[IDENT_MAX_BYTES + 1], worker[IDENT_MAX_BYTES + 1], tracker[IDENT_MAX_BYTES + 1];
   int64_t session_us;
 };
-// Finds open sessions that are none of these processes', ordered by tracker and team, `room` at most.
-bool store_lost_sessions(struct store *store, const struct store_tracker *living, size_t living_count,
+// Finds open sessions that are of none of these processes, ordered by tracker and team, `room` at most.
+bool store_lost_sessions(struct store *store, const struct roll_tracker *living, size_t living_count,
                          struct store_session *out, size_t room, size_t *out_count) __attribute__((warn_unused_result));
 
 // Days from 1970 that a history partition can be for: until the year 2149. Positions of other days can't be stored.

@@ -6,46 +6,32 @@
 #include <string.h>
 
 #include "clock.h"
-#include "ident.h"
 #include "log.h"
 #include "subject.h"
 #include "team.pb-c.h"
 #include "update.h"
 
-#define DEAD_US 5000000     // a tracker that was not heard for so long, of which heartbeats come every 2 s
-#define UNHEARD_US 4000000  // less, so that who was taken for dead surely knows
-#define FORGET_US 60000000  // the dead
 #define OPEN_EVERY_US 2000000
 #define WAIT_MS 1000
 
-struct heard {
-  struct store_tracker tracker;
-  int64_t at_us;  // monotonic
-};
-
 struct undertaker {
-  const char *nats_url, *id;
+  const char *nats_url;
   void (*unheard)(void *context);
   void *context;
   natsConnection *nc;
   jsCtx *js;
   natsSubscription *sub;
   int64_t next_open_us;
-  int64_t listening_since_us;  // without a gap; 0: not listening
-  int64_t own_heard_us;        // or, if never, our start
-  struct heard *heard;
-  struct store_tracker *living;  // as many as there is room for in heard
-  size_t count, capacity, living_count;
+  struct roll *roll;
 };
 
 struct undertaker *undertaker_new(const char *nats_url, const char *id, void (*unheard)(void *context), void *context) {
   struct undertaker *u = calloc(1, sizeof *u);
   if (!u) abort();
   u->nats_url = nats_url;
-  u->id = id;
   u->unheard = unheard;
   u->context = context;
-  u->own_heard_us = clock_mono_us();
+  u->roll = roll_new(id, clock_mono_us());
   return u;
 }
 
@@ -60,7 +46,7 @@ static void hang_up(struct undertaker *u) {
   u->sub = NULL;
   u->js = NULL;
   u->nc = NULL;
-  u->listening_since_us = 0;
+  roll_deafen(u->roll);
 }
 
 static natsStatus dial(struct undertaker *u) {
@@ -92,62 +78,25 @@ static bool connected(struct undertaker *u) {
     hang_up(u);
     return false;
   }
-  u->listening_since_us = clock_mono_us();
+  roll_listen(u->roll, clock_mono_us());
   return true;
 }
 
 void undertaker_free(struct undertaker *u) {
   if (!u) return;
   hang_up(u);
-  free(u->heard);
-  free(u->living);
+  roll_free(u->roll);
   free(u);
 }
 
 // ---- hearing ----
 
-static struct heard *place_of(struct undertaker *u, const char *id) {
-  for (size_t i = 0; i < u->count; i++) {
-    if (strcmp(u->heard[i].tracker.id, id) == 0) return &u->heard[i];
-  }
-  if (u->count == u->capacity) {
-    u->capacity = u->capacity ? u->capacity * 2 : 16;
-    u->heard = realloc(u->heard, u->capacity * sizeof *u->heard);
-    u->living = realloc(u->living, u->capacity * sizeof *u->living);
-    if (!u->heard || !u->living) abort();
-  }
-  struct heard *heard = &u->heard[u->count++];
-  *heard = (struct heard){0};
-  strcpy(heard->tracker.id, id);  // a valid id fits
-  return heard;
-}
-
 static void hear(struct undertaker *u, const Muster__Replica *replica, int64_t now_us) {
-  if (!replica->id || !ident_valid(replica->id, strlen(replica->id)) || !replica->has_started_at_us) return;
-  struct heard *heard = place_of(u, replica->id);
-  if (replica->started_at_us < heard->tracker.started_at_us) return;  // a late word of a process that was replaced
-  heard->tracker.started_at_us = replica->started_at_us;
-  heard->at_us = now_us;
-  if (strcmp(replica->id, u->id) != 0) return;
-  int64_t silent_us = now_us - u->own_heard_us;
-  bool unheard = silent_us > UNHEARD_US;
-  u->own_heard_us = now_us;
-  if (!unheard) return;
-  log_warn("was_unheard", "ms=%lld", (long long)silent_us / 1000);
-  u->listening_since_us = now_us;  // others may not have been heard for the same reason
+  if (!replica->id || !replica->has_started_at_us) return;
+  int64_t unheard_us = roll_hear(u->roll, replica->id, replica->started_at_us, now_us);
+  if (!unheard_us) return;
+  log_warn("was_unheard", "ms=%lld", (long long)unheard_us / 1000);
   u->unheard(u->context);
-}
-
-static void forget_and_list(struct undertaker *u, int64_t now_us) {
-  u->living_count = 0;
-  for (size_t i = 0; i < u->count;) {
-    if (now_us - u->heard[i].at_us > FORGET_US) {
-      u->heard[i] = u->heard[--u->count];
-      continue;
-    }
-    if (now_us - u->heard[i].at_us <= DEAD_US) u->living[u->living_count++] = u->heard[i].tracker;
-    i++;
-  }
 }
 
 void undertaker_listen(struct undertaker *u) {
@@ -160,14 +109,11 @@ void undertaker_listen(struct undertaker *u) {
     muster__replica__free_unpacked(replica, NULL);
     natsMsg_Destroy(message);
   }
-  forget_and_list(u, clock_mono_us());
+  roll_call(u->roll, clock_mono_us());
 }
 
-bool undertaker_living(const struct undertaker *u, const struct store_tracker **out, size_t *out_count) {
-  int64_t now_us = clock_mono_us();
-  *out = u->living;
-  *out_count = u->living_count;
-  return u->listening_since_us && now_us - u->listening_since_us > DEAD_US && now_us - u->own_heard_us < UNHEARD_US;
+bool undertaker_living(const struct undertaker *u, const struct roll_tracker **out, size_t *out_count) {
+  return roll_living(u->roll, clock_mono_us(), out, out_count);
 }
 
 // ---- burying ----

@@ -2,7 +2,7 @@
 // recorder knows at once which are dead; and says that the sessions of the dead are over, as news like any other.
 //
 // It also hears its own tracker. Who was not heard for a while, for whatever reason, may have been taken for dead, and
-// is told so as soon as it is heard again; and who does not hear itself is deaf and judges nobody.
+// is told so as soon as it is heard again. Who is dead, and who may say so, is roll.h's.
 //
 // Owned and used by the recorder's thread; it has a connection to NATS of its own.
 #ifndef MUSTER_UNDERTAKER_H
@@ -25,7 +25,7 @@ void undertaker_free(struct undertaker *undertaker);
 void undertaker_listen(struct undertaker *undertaker);
 
 // The trackers that live, good until the next call of undertaker_listen. False if that is not known now.
-bool undertaker_living(const struct undertaker *undertaker, const struct store_tracker **out, size_t *out_count);
+bool undertaker_living(const struct undertaker *undertaker, const struct roll_tracker **out, size_t *out_count);
 
 // Publishes that these sessions, ordered by tracker and team, have ended: stores it first, then tells it live, in
 // batches of the dead trackers' names with number 0. False if that failed; *out_sequence is the stream's, of the last
