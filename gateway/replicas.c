@@ -93,13 +93,13 @@ uint64_t replicas_hear(struct replicas *replicas, const void *bytes, size_t len,
   forget_old(replicas, now_us);
   struct replica *known =
       replicas->count ? bsearch(&heard, replicas->entries, replicas->count, sizeof heard, compare) : NULL;
+  bool same_process = known && known->started_at_us == heard.started_at_us;
+  // One not heard before may have lost it just now: it was cut off when our views were joined, and came back.
+  *out_lost = heard.live_lost > (same_process ? known->live_lost : 0);
   if (known) {
-    bool same_process = known->started_at_us == heard.started_at_us;
-    *out_lost = heard.live_lost > (same_process ? known->live_lost : 0);
     if (!same_process && !known->stopping && !known->dead && is_tracker(known)) replicas->replaced = true;
     *known = heard;
   } else {
-    // Not heard before: what it lost earlier is older than anything we show.
     add(replicas, &heard);
   }
   pthread_mutex_unlock(&replicas->lock);

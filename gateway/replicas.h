@@ -34,7 +34,8 @@ struct replicas *replicas_new(void);
 void replicas_free(struct replicas *replicas);
 
 // Takes a Replica message (proto/team.proto) and returns its mark, 0 if the bytes are no good one. *out_lost is true if
-// a tracker says that it lost live batches since its heartbeat before. out_replica gets what the message said.
+// a tracker says that it lost live batches since its heartbeat before, or, if that was not heard here, ever.
+// out_replica gets what the message said.
 uint64_t replicas_hear(struct replicas *replicas, const void *bytes, size_t len, int64_t now_us, bool *out_lost,
                        struct replica *out_replica);
 
