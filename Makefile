@@ -11,7 +11,7 @@ CC := gcc
 Q := $(if $(V),,@)
 SAY = $(if $(V),@:,@printf '  %-6s %s\n')
 export PYTHONDONTWRITEBYTECODE := 1
-PKG := libuv libnats libcjson libjwt libpq libprotobuf-c
+PKG := libuv libnats libcjson libjwt libpq libprotobuf-c libcrypto
 CPPFLAGS += -D_GNU_SOURCE -DMUSTER_VERSION='"$(VERSION)"' -Icommon -I$(BUILD)/gen $(shell pkg-config --cflags $(PKG) 2>/dev/null)
 CFLAGS ?= -O2 -g
 CFLAGS += -std=gnu11 -Wall -Wextra -Wshadow -Wconversion -Werror -fno-omit-frame-pointer -fno-common
@@ -26,8 +26,8 @@ endif
 LIBS_common := -luv -ljwt -lcjson -lprotobuf-c -lpthread -lm
 
 # ---- sources: every file is named here ----
-PROTO := device team
-COMMON := buffer clock config frame hist ident log mailbox metrics position subject token update wire
+PROTO := device team view
+COMMON := buffer clock config decimal frame hist ident log mailbox metrics position subject token update wire
 SRC_tracker := ack admin batcher conn intake main message pgarray publish recorder roll server server_time session store store_days store_write undertaker
 UNIT_tracker := ack batcher message pgarray roll server_time session
 EXTRA_tracker = $(BUILD)/gen/schema_files.o
@@ -35,18 +35,18 @@ SCHEMA := 001_initial.sql 002_faults.sql
 LIBS_tracker := -lnats -lpq -lcivetweb
 SRC_gateway := api_cluster api_config api_error api_health api_positions api_session api_stream api_teams api_track \
   assets channel compare directory fanout feed follow gateway_metrics group handoff history join lane main numbers query replay \
-  replicas routes server snapshot team time_text tracks view_frame view_json viewer
-UNIT_gateway := follow group numbers query replicas team time_text view_frame view_json
+  replicas routes server snapshot team time_text tracks view_filter view_frame view_json viewer ws
+UNIT_gateway := follow group numbers query replicas team time_text view_filter view_frame view_json ws
 EXTRA_gateway = $(BUILD)/gen/web_assets.o
-LIBS_gateway := -lnats -lpq -lcivetweb
-SRC_simulator := audience backoff decimal device device_conn device_message endpoint event_stream fleet ledger live \
+LIBS_gateway := -lnats -lpq -lcivetweb -lcrypto
+SRC_simulator := audience backoff device device_conn device_message endpoint event_stream fleet ledger live \
   main motion replay report run settings spool steady timeline trace watch_frame watch_team watcher
-UNIT_simulator := backoff decimal device device_message event_stream ledger motion spool trace watch_frame watch_team
+UNIT_simulator := backoff device device_message event_stream ledger motion spool trace watch_frame watch_team
 LIBS_simulator :=
 SRC_token := main
 LIBS_token :=
-UNIT_TESTS := buffer config frame hist ident metrics position token update wire \
-  backoff decimal device device_message event_stream ledger motion spool trace watch ack batcher pgarray roll server_time session \
+UNIT_TESTS := buffer config decimal frame hist ident metrics position token update wire \
+  backoff device device_message event_stream ledger motion spool trace watch ack batcher pgarray roll server_time session \
   follow group numbers query replicas team time_text view_json
 
 # The map page, gateway/web: the page itself, what it uses of npm's packages, and what is made of them.
@@ -116,7 +116,7 @@ UNIT_OBJECTS := $(COMMON_OBJECTS) $(foreach p,$(PROGRAMS),$(patsubst %,$(BUILD)/
 $(BUILD)/test/test_%: $(BUILD)/test/unit/test_%.o $(UNIT_OBJECTS)
 	@mkdir -p $(@D)
 	$(SAY) LINK $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -lcmocka $(LIBS_common) -o $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -lcmocka -lcrypto $(LIBS_common) -o $@
 
 .PHONY: unit
 unit: $(UNIT_TESTS:%=$(BUILD)/test/test_%)

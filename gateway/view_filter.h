@@ -43,7 +43,8 @@ bool view_box_parse(const char *text, struct view_box *out_box) __attribute__((w
 // Applies a message of a client onto its filter; what the message does not name stays. In JSON
 // {"bbox": [west, south, east, north] | null, "interval_ms": N}, in protobuf a ViewFilter (proto/view.proto). What is
 // unknown is refused, in both: nobody shall believe in a filter that is not there. False if it is refused: *filter is
-// unchanged then, and *out_fault says why, in a text that lives for ever. VIEW_SSE takes no messages.
+// unchanged then, and *out_fault says why, in a text that lives for ever and needs no escapes in JSON. VIEW_SSE takes
+// no messages.
 bool view_filter_read(enum view_protocol protocol, const void *bytes, size_t len, struct view_filter *filter,
                       const char **out_fault) __attribute__((warn_unused_result));
 

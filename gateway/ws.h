@@ -1,9 +1,8 @@
 // WebSocket (RFC 6455) as a server speaks it: the handshake's answer, frame headers, and a reader of what the client
 // sends. No extensions. Pure; one reader is one thread's at a time.
 //
-// A reader judges each byte as soon as it can: what is wrong is known before the rest of it has come, and no length
-// that a client claims is ever allocated. A message that lies whole in the bytes of one feed, in one frame, costs no
-// memory at all.
+// A reader knows what is wrong with a frame from its header, before the payload has come, so no length that a client
+// claims is ever allocated. A message that lies whole in the bytes of one feed, in one frame, costs no memory at all.
 #ifndef MUSTER_WS_H
 #define MUSTER_WS_H
 
@@ -57,20 +56,25 @@ struct ws_events {
   void (*on_close)(void *context, int code);                                      // the client's; WS_NO_CODE if none
 };
 
+// What the character begun last still wants: so many bytes, the next of them from min to max.
+struct ws_utf8 {
+  uint8_t left;
+  uint8_t min;
+  uint8_t max;
+};
+
 // Its owner's, but not to be looked into.
 struct ws_reader {
   uint8_t *message;      // what has come of an unfinished message, or NULL
   uint8_t *control;      // what has come of an unfinished control frame, or NULL
+  int over;              // the code that feed has returned for good, or 0
   uint16_t message_len;  // of all fragments so far
   uint16_t frame_len;    // the payload of the frame that is being read
   uint16_t frame_at;     // how much of it has come
-  uint16_t over;         // the code that feed has returned for good, or 0
   uint8_t head[14];      // the frame's header as it came
   uint8_t head_len;      // how much of it has come
   uint8_t opcode;        // of the unfinished message; WS_CONTINUATION if there is none
-  uint8_t utf8_left;     // continuation bytes that the character begun last still wants…
-  uint8_t utf8_min;      // …and the range of the next one
-  uint8_t utf8_max;
+  struct ws_utf8 utf8;   // of the unfinished message, if it is text
 };
 
 void ws_reader_init(struct ws_reader *reader);

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "../../simulator/decimal.h"
+#include "decimal.h"
 
 static int64_t parsed(const char *text, unsigned scale) {
   int64_t value = 0;
