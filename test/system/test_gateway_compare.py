@@ -68,8 +68,7 @@ def test_what_no_other_sign_told_of_is_counted_and_healed(stack, url, admin):
         view.until("delta")
         wait_for(lambda: metrics(url)["muster_gateway_follows"] == 0, 15)
         ghost.log(1, [ghost.update("van-1", at_us + 1, team="team-silent"), ghost.update("van-2", at_us, team="team-silent")])
-        while len(view.rows) < 2:  # never sent live
-            view.until("delta")
+        view.until_rows(lambda rows: len(rows) == 2, "van-2, which was never sent live")
         assert view.rows["van-1"][1] == at_us + 1
         assert (metrics(url)[DIFFERENCES], metrics(url)[HEALED]) == (2, 1)
     ghost.close()

@@ -93,7 +93,7 @@ def test_the_first_event_is_the_whole_team_and_later_ones_keep_it_true(stack, ad
         assert data["columns"][0] == "worker" and len(data["columns"]) == len(data["rows"][0])
     assert simulator.wait(30) == 0
     for view in views:
-        view.socket.settimeout(1.5)  # the end of what comes: all are offline, and the longest interval is over
+        view.patience_s = 1.5  # the end of what comes: all are offline, and the longest interval is over
         with pytest.raises(TimeoutError):
             while True:
                 view.next()
@@ -167,8 +167,7 @@ def test_a_missing_batch_number_is_healed_from_the_log(ghost, stack, url):
         ghost.live("team-gap", 1, [ghost.update("van-1", at_us)])
         ghost.log(1, [ghost.update(f"van-{n}", at_us, team="team-gap") for n in (1, 2, 3)])
         ghost.live("team-gap", 3, [ghost.update("van-3", at_us)])  # number 2, with van-2, was lost
-        while len(view.rows) < 3:
-            view.until("delta")
+        view.until_rows(lambda rows: len(rows) == 3, "the lost van-2")
         assert metrics(url)['muster_gateway_heals_total{reason="gap"}'] == before + 1
 
 
@@ -183,8 +182,7 @@ def test_the_last_batch_before_a_silence_is_healed_too(ghost, stack, url):
         before = metrics(url)[gap]
         ghost.log(1, [ghost.update("van-1", at_us + 1, team=team)])  # live, number 2 was lost
         ghost.live(team, 2, [])
-        while view.rows["van-1"][1] == at_us:
-            view.until("delta")
+        view.until_rows(lambda rows: rows["van-1"][1] > at_us, "the lost position")
         assert metrics(url)[gap] == before + 1
         ghost.live(team, 2, [])
         unnumbered = team_pb2.TeamBatch(tracker=ghost.name, started_at_us=0, number=0,
@@ -205,8 +203,7 @@ def test_a_tracker_that_says_it_lost_live_batches_is_healed_too(ghost, stack, ur
         ghost.flush()
         time.sleep(1)  # the first join's follow may bring it; only a heal can once that is over
         ghost.heartbeat(log_number=1, live_lost=1)
-        while "van-1" not in view.rows:
-            view.until("delta")
+        view.until_rows(lambda rows: "van-1" in rows, "the lost position")
         wait_for(lambda: metrics(url)['muster_gateway_heals_total{reason="live_lost"}'] >= 1)
 
 
@@ -245,10 +242,8 @@ def test_who_is_connected_but_silent_is_stale_until_the_next_position(ghost, sta
                       ghost.presence("bike-2", True, at_us, team)])
         view.until("delta")
         assert {row[9] for row in view.rows.values()} == {"online"}
-        while {row[9] for row in view.rows.values()} != {"stale"}:
-            assert now_us() < at_us + 20_000_000, view.rows
-            stamp_us = view.until("delta")["time_us"]
-        silence_ms = (stamp_us - at_us) / 1000
+        all_stale = view.until_rows(lambda rows: {row[9] for row in rows.values()} == {"stale"}, "status stale for all")
+        silence_ms = (all_stale["time_us"] - at_us) / 1000
         assert STALE_AFTER_MS <= silence_ms < STALE_AFTER_MS + 2000
         counts = {"team": team, "workers": 2, "online": 0, "stale": 2, "offline": 0}
         wait_for(lambda: counts in json.loads(fetch(f"{url}/api/v1/teams", admin)[2])["teams"])
@@ -259,8 +254,7 @@ def test_who_is_connected_but_silent_is_stale_until_the_next_position(ghost, sta
         view.until("delta")
         assert view.rows["van-1"][9] == "online" and view.rows["bike-2"][9] == "stale"
         ghost.live(team, 3, [ghost.presence("bike-2", False, at_us)])
-        while view.rows["bike-2"][9] != "offline":
-            view.until("delta")
+        view.until_rows(lambda rows: rows["bike-2"][9] == "offline", "the end of bike-2's session")
 
 
 def test_a_viewer_that_takes_nothing_is_closed_and_delays_nobody(ghost, stack, url):
@@ -277,8 +271,7 @@ def test_a_viewer_that_takes_nothing_is_closed_and_delays_nobody(ghost, stack, u
             at_us = now_us()
             ghost.live(team, number, [ghost.update(f"worker-{n}", at_us) for n in range(500)])
             started = time.monotonic()
-            while view.rows.get("worker-499", [0, 0])[1] < at_us:
-                view.next()
+            view.until_rows(lambda rows: rows.get("worker-499", [0, 0])[1] >= at_us, "the newest positions")
             slowest = max(slowest, time.monotonic() - started)
     assert slowest < STALL_MS / 1000
     assert metrics(url)["muster_gateway_viewers_blocked"] == 0

@@ -375,13 +375,11 @@ def state(stack, worker):
     return rows[0] if rows else None
 
 
-def view_until(view, worker, online, seconds=15):
-    """Reads the view until it says so of the worker; how long that took."""
-    begun = time.monotonic()
-    while worker not in view.rows or (view.rows[worker][STATUS] != "offline") != online:
-        assert time.monotonic() - begun < seconds, view.rows
-        view.next()
-    return time.monotonic() - begun
+def view_until(view, worker, online):
+    """Reads the view until it says so of the worker."""
+    view.patience_s = 15
+    view.until_rows(lambda rows: worker in rows and (rows[worker][STATUS] != "offline") == online,
+                    f"{worker} {'online' if online else 'offline'}")
 
 
 @pytest.mark.parametrize("who", ["leader", "follower"])

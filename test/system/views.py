@@ -57,7 +57,10 @@ def wait_for(condition, seconds=10):
 
 
 class View:
-    """A live view: next() reads one event and applies it to rows, as a client would."""
+    """A live view: next() reads one event and applies it to rows, as a client would. What does not come within
+    `patience_s` is a TimeoutError that says what did come: the gateway's heartbeats would keep a reader waiting for ever."""
+
+    patience_s = 25
 
     def __init__(self, url, team, token, query="", receive_buffer=None):
         address = urllib.parse.urlparse(url)
@@ -66,27 +69,42 @@ class View:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(15)
         self.socket.connect((address.hostname, address.port))
+        self.team, self.seen = team, []  # seen: the newest events, for the message of a TimeoutError
         head = f"GET /api/v1/teams/{team}/stream{query} HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {token}\r\n"
         self.socket.sendall(f"{head}\r\n".encode())
         self.bytes = b""
         self.rows, self.version = {}, 0
-        self.head = self._take(b"\r\n\r\n").decode()
+        self.head = self._take(b"\r\n\r\n", self._deadline()).decode()
 
-    def _take(self, end):
+    def _deadline(self):
+        return time.monotonic() + self.patience_s
+
+    def _take(self, end, deadline, wanted="answer"):
         while end not in self.bytes:
-            more = self.socket.recv(65536)
+            left = deadline - time.monotonic()
+            try:
+                if left <= 0:
+                    raise TimeoutError
+                self.socket.settimeout(left)
+                more = self.socket.recv(65536)
+            except TimeoutError:
+                seen = ", ".join(self.seen) or "none"
+                raise TimeoutError(f"view of {self.team}: no {wanted} within {self.patience_s} s; it is at version "
+                                   f"{self.version} with {len(self.rows)} rows, and its last events are: {seen}") from None
             if not more:
                 raise EOFError
             self.bytes += more
         taken, self.bytes = self.bytes.split(end, 1)
         return taken
 
-    def next(self):
-        """(event, data) of the next event that has one."""
-        fields = dict(line.split(": ", 1) for line in self._take(b"\n\n").decode().split("\n"))
-        if "event" not in fields:
-            return self.next()
-        event, data = fields["event"], json.loads(fields["data"])
+    def _next(self, deadline, wanted):
+        event = "heartbeat"
+        while event == "heartbeat":
+            text = self._take(b"\n\n", deadline, wanted).decode()
+            fields = dict(line.split(": ", 1) for line in text.split("\n"))
+            event = fields.get("event", "heartbeat")
+            self.seen = [*self.seen[-4:], event]
+        data = json.loads(fields["data"])
         if event == "snapshot":
             self.rows = {}
         if event in ("snapshot", "delta"):
@@ -95,12 +113,25 @@ class View:
             self.rows.update((row[0], row) for row in data["rows"])
         return event, data
 
+    def next(self):
+        """(event, data) of the next event that says anything: heartbeats do not."""
+        return self._next(self._deadline(), "event")
+
     def until(self, wanted):
         """Reads on to the next event of this name and returns its data."""
+        deadline = self._deadline()
         while True:
-            event, data = self.next()
+            event, data = self._next(deadline, wanted)
             if event == wanted:
                 return data
+
+    def until_rows(self, condition, what):
+        """Reads on until condition(rows) is true, and returns the data of the event that made it so. `what` says in
+        words what is waited for."""
+        deadline, data = self._deadline(), None
+        while not condition(self.rows):
+            data = self._next(deadline, f"event that brings {what}")[1]
+        return data
 
     def close(self):
         self.socket.close()
@@ -139,6 +170,10 @@ class FakeTracker:
     def publish(self, subject, message):
         body = message.SerializeToString()
         self._send(f"PUB {subject} {len(body)}\r\n".encode() + body + b"\r\n")
+
+    def send_all(self, subject, bodies):
+        """Publishes serialized messages as fast as can be."""
+        self._send(b"".join(f"PUB {subject} {len(body)}\r\n".encode() + body + b"\r\n" for body in bodies))
 
     def update(self, worker, taken_at_us, team=None):
         position = {"taken_at_us": taken_at_us, "latitude_e7": 473768812, "longitude_e7": 85417231}
