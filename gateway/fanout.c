@@ -2,6 +2,7 @@
 // (on_check).
 #include "fanout.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,6 +64,7 @@ struct fanout {
   struct channel *dirty;
   uint64_t tickets;
   bool connected, draining;
+  _Atomic unsigned healing;  // bits of reasons: a letter to heal all teams is under way, so another one is not needed
 };
 
 // ---- channels ----
@@ -218,6 +220,7 @@ static void take_link(struct fanout *fanout, bool connected) {
 }
 
 static void take_heal(struct fanout *fanout, const char *team, enum heal_reason reason) {
+  if (!*team) atomic_fetch_and(&fanout->healing, ~(1U << reason));  // first: what is lost from now on asks again
   metric_add(fanout->options.metrics->heals[reason], 1);
   log_info("heal", "team=%s reason=%s", *team ? team : "*", heal_reason_names[reason]);
   if (!*team) {
@@ -431,7 +434,7 @@ void fanout_link(struct fanout *fanout, bool connected) {
 }
 
 void fanout_heal(struct fanout *fanout, enum heal_reason reason) {
-  fanout_heal_team(fanout, "", reason);
+  if (!(atomic_fetch_or(&fanout->healing, 1U << reason) & 1U << reason)) fanout_heal_team(fanout, "", reason);
 }
 
 void fanout_heal_team(struct fanout *fanout, const char *team, enum heal_reason reason) {

@@ -2,6 +2,7 @@
 // 0.1 µs a position, while an intermediate form would cost more than that and a copy; so the message itself is posted.
 #include "feed.h"
 
+#include <limits.h>
 #include <nats/nats.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -16,9 +17,8 @@
 
 #define BEAT_US 2000000
 #define ECHO_TIMEOUT_US 3000000
+#define PENDING_MESSAGES 65536
 #define GRAVE_US 5000000  // nats.c 3.4.1 may still touch a subscription for a moment after it was unsubscribed
-#define BACKLOG_BYTES \
-  (64 << 20)  // live batches that wait for the fan-out's thread; beyond it they are dropped, and healed
 
 struct subscription {
   struct subscription *next;
@@ -82,8 +82,9 @@ static void on_live(natsConnection *connection, natsSubscription *subscription, 
   (void)connection;
   (void)subscription;
   size_t len = (size_t)natsMsg_GetDataLength(nats);
-  if (atomic_fetch_add(&feed->backlog_bytes, len) > BACKLOG_BYTES) {
+  if (atomic_fetch_add(&feed->backlog_bytes, len) > feed->options.backlog_bytes) {
     atomic_fetch_sub(&feed->backlog_bytes, len);
+    metric_add(feed->options.metrics->live_dropped, 1);
     natsMsg_Destroy(nats);
     feed->options.events.on_loss(feed->options.events.context, HEAL_OVERFLOW);
     return;
@@ -147,6 +148,8 @@ static void on_closed(natsConnection *connection, void *closure) {
   pthread_mutex_unlock(&feed->lock);
 }
 
+// A slow consumer is told of once, when messages begin to be dropped. That is enough: the echo that a join begins with
+// comes by the same queue, so by then that has room again, and what is dropped later is told of anew.
 // The subscription may be gone already (nats.c before 3.7): it is not touched.
 static void on_error(natsConnection *connection, natsSubscription *subscription, natsStatus status, void *closure) {
   struct feed *feed = closure;
@@ -179,7 +182,11 @@ static natsStatus set_options(struct feed *feed, natsOptions *options) {
 static natsStatus subscribe(struct feed *feed, struct subscription *subscription) {
   char subject[SUBJECT_BYTES];
   subject_team(subject, subscription->team, strlen(subscription->team));
-  return natsConnection_Subscribe(&subscription->nats, feed->connection, subject, on_live, feed);
+  natsStatus s = natsConnection_Subscribe(&subscription->nats, feed->connection, subject, on_live, feed);
+  int bytes = feed->options.backlog_bytes > INT_MAX ? INT_MAX : (int)feed->options.backlog_bytes;
+  // It fails only if the connection was closed meanwhile, and then nothing comes.
+  if (s == NATS_OK) (void)natsSubscription_SetPendingLimits(subscription->nats, PENDING_MESSAGES, bytes);
+  return s;
 }
 
 // Connects and makes all subscriptions. With the lock held, or before there is another thread.

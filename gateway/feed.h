@@ -5,6 +5,7 @@
 #define MUSTER_FEED_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "fanout.h"
@@ -23,6 +24,9 @@ struct feed_events {
 struct feed_options {
   const char *nats_url;
   const char *id;
+  // Live batches that wait for the fan-out's thread, and as many again of each team that wait for nats.c's: beyond it
+  // they are dropped, and on_loss is called.
+  size_t backlog_bytes;
   struct replicas *replicas;
   struct gateway_metrics *metrics;
   struct feed_events events;

@@ -15,7 +15,8 @@
 
 struct gateway_config {
   char *id, *listen, *nats_url, *database_url, *token_key, *style_url, *log_level;
-  long interval_ms, linger_ms, stall_ms, stale_after_ms, track_places, track_max_days, compare_interval_s;
+  long interval_ms, linger_ms, stall_ms, stale_after_ms, track_places, track_max_days, compare_interval_s,
+      backlog_bytes;
 };
 
 struct gateway {

@@ -43,6 +43,8 @@ static void register_heals(struct gateway_metrics *m, struct metrics *r) {
 static void register_feed(struct gateway_metrics *m, struct metrics *r) {
   m->live_batches = metrics_counter(r, "muster_gateway_live_batches_total", "", "Live batches received.");
   m->live_bad = metrics_counter(r, "muster_gateway_live_bad_batches_total", "", "Live batches that could not be read.");
+  m->live_dropped = metrics_counter(r, "muster_gateway_live_dropped_total", "",
+                                    "Live batches dropped because more waited than allowed; their teams are healed.");
   m->live_changes = metrics_counter(r, "muster_gateway_live_changes_total", "", "Updates that changed a team's state.");
   register_heals(m, r);
   m->joins = metrics_counter(r, "muster_gateway_joins_total", "", "Teams joined or healed.");

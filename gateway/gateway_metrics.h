@@ -27,7 +27,7 @@ struct gateway_metrics {
   struct metric *viewers, *viewers_blocked, *viewers_opened, *viewers_closed[CLOSE_REASONS];
   struct metric *teams;
   struct metric *frames_sent, *rows_sent, *bytes_sent;
-  struct metric *live_batches, *live_bad, *live_changes;
+  struct metric *live_batches, *live_bad, *live_dropped, *live_changes;
   struct metric *heals[HEAL_REASONS];
   struct metric *joins, *join_retries, *joins_without_snapshot, *log_batches;
   struct metric *follows, *follow_done, *follow_bounded, *follow_dropped;

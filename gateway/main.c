@@ -38,6 +38,8 @@ static const struct setting settings[] = {
      .help = "a connected worker is shown as stale once no position of it came for so long; 0: never"},
     {"compare-interval-s", SETTING_INT, FIELD(compare_interval_s), "60", 0, 86400,
      .help = "every team that is held is compared with Postgres once in this time, as a safety net; 0: never"},
+    {"backlog-bytes", SETTING_INT, FIELD(backlog_bytes), "67108864", 524288, 1L << 30,
+     .help = "live batches that wait to be merged; beyond it they are dropped, and their teams are joined again"},
     {"track-places", SETTING_INT, FIELD(track_places), "2", 1, 64,
      .help = "so many tracks are sent at once; whoever wants another is told to come back"},
     {"track-max-days", SETTING_INT, FIELD(track_max_days), "31", 1, 36525, .help = "the longest range of a track"},
@@ -108,6 +110,7 @@ static void make_parts(struct gateway *g) {
                                                   .needs = {g, need_join, need_leave}});
   g->feed = feed_new(&(struct feed_options){.nats_url = g->config.nats_url,
                                             .id = g->config.id,
+                                            .backlog_bytes = (size_t)g->config.backlog_bytes,
                                             .replicas = g->replicas,
                                             .metrics = &g->metrics,
                                             .events = {g, on_batch, on_link, on_loss}});
