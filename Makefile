@@ -47,7 +47,7 @@ SRC_token := main
 LIBS_token :=
 UNIT_TESTS := buffer config decimal frame hist ident metrics position token update wire \
   backoff device device_message event_stream ledger motion spool trace watch ack batcher pgarray roll server_time session \
-  follow group numbers query replicas team time_text view_json
+  follow group numbers query replicas team time_text view_filter view_json ws
 
 # The map page, gateway/web: the page itself, what it uses of npm's packages, and what is made of them.
 WEB := index.html app.css icon.svg api.mjs app.mjs backoff.mjs basemap.mjs card.mjs finder.mjs format.mjs grid.mjs link.mjs \
