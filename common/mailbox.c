@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-static void deliver_all(struct mailbox *mailbox) {
+void mailbox_deliver_now(struct mailbox *mailbox) {
   uv_mutex_lock(&mailbox->lock);
   struct letter *letter = mailbox->first;
   mailbox->first = NULL;
@@ -17,7 +17,7 @@ static void deliver_all(struct mailbox *mailbox) {
 }
 
 static void on_async(uv_async_t *async) {
-  deliver_all(async->data);
+  mailbox_deliver_now(async->data);
 }
 
 int mailbox_init(struct mailbox *mailbox, uv_loop_t *loop, mailbox_deliver deliver, void *context) {
@@ -44,7 +44,7 @@ void mailbox_post(struct mailbox *mailbox, struct letter *letter) {
 }
 
 void mailbox_close(struct mailbox *mailbox) {
-  deliver_all(mailbox);
+  mailbox_deliver_now(mailbox);
   uv_close((uv_handle_t *)&mailbox->async, NULL);
   uv_mutex_destroy(&mailbox->lock);
 }

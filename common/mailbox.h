@@ -29,6 +29,9 @@ int mailbox_init(struct mailbox *mailbox, uv_loop_t *loop, mailbox_deliver deliv
 // Any thread, until mailbox_close. Letters are delivered in the order of posting.
 void mailbox_post(struct mailbox *mailbox, struct letter *letter);
 
+// On the loop's thread, for one that cannot wait for the loop: delivers all that was posted so far.
+void mailbox_deliver_now(struct mailbox *mailbox);
+
 // On the loop's thread, when no other thread can post any more: delivers what is left, then closes the handle. Run the
 // loop once more before the mailbox's memory goes.
 void mailbox_close(struct mailbox *mailbox);

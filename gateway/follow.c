@@ -1,4 +1,5 @@
-// Targets are added as trackers are first heard; one that is no longer alive, or stopped, is not waited for.
+// Targets are added as trackers are first heard; one that is no longer alive is not waited for, nor one that has
+// stopped: it says so only when all that it had is stored.
 #include "follow.h"
 
 #include <stdio.h>

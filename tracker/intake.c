@@ -92,10 +92,10 @@ uint64_t intake_durable(const struct intake *intake) {
 
 // ---- handing over ----
 
-static void write_heartbeat(struct intake *intake, struct buffer *out) {
-  bool stopping = false, recorder = false;
+static void write_heartbeat(struct intake *intake, bool last, struct buffer *out) {
+  bool recorder = false;
   Muster__Replica replica = MUSTER__REPLICA__INIT;
-  intake->events.describe(intake->events.context, &replica.connections, &stopping, &recorder);
+  intake->events.describe(intake->events.context, &replica.connections, &recorder);
   replica.kind = "tracker";
   replica.id = (char *)intake->config.publish.id;
   replica.version = MUSTER_VERSION;
@@ -108,7 +108,7 @@ static void write_heartbeat(struct intake *intake, struct buffer *out) {
   replica.log_acked = batcher_durable_log(intake->batcher);
   replica.live_lost = intake->live_lost;
   replica.handled = intake->positions;
-  replica.stopping = stopping;
+  replica.stopping = last;
   replica.recorder = recorder;
   size_t len = muster__replica__get_packed_size(&replica);
   muster__replica__pack(&replica, buffer_reserve(out, len));
@@ -148,7 +148,7 @@ static void hand_over(struct intake *intake) {
   work->log_count = 0;
   work->replica.len = 0;
   if (intake->log_pending) take_logs(intake);
-  if (intake->heartbeat_due) write_heartbeat(intake, &work->replica);
+  if (intake->heartbeat_due) write_heartbeat(intake, false, &work->replica);
   intake->heartbeat_due = false;
   if (!work->live && work->log_count == 0 && work->replica.len == 0) return;
   intake->busy = true;
@@ -266,10 +266,15 @@ bool intake_idle(const struct intake *intake) {
 void intake_drain(struct intake *intake) {
   uv_timer_stop(&intake->log_timer);
   on_log_timer(&intake->log_timer);
-  intake->heartbeat_due = true;
 }
 
 void intake_stop(struct intake *intake) {
+  publisher_finish(intake->publisher);
+  if (intake_idle(intake)) {
+    intake->work.replica.len = 0;
+    write_heartbeat(intake, true, &intake->work.replica);
+    publisher_say(intake->publisher, &intake->work.replica);
+  }
   publisher_stop(intake->publisher);
   uv_close((uv_handle_t *)&intake->prepare, NULL);
   uv_close((uv_handle_t *)&intake->log_timer, NULL);

@@ -23,8 +23,8 @@ struct intake_events {
   void (*durable)(void *context, struct batch_waiter waiter);  // a batch that it waited for is stored
   // The backlog passed its limit, which is told from within intake_append, or is below half of it.
   void (*pressure)(void *context, bool on);
-  // Fills in what a heartbeat tells: connections, and whether the tracker is about to stop.
-  void (*describe)(void *context, uint32_t *out_connections, bool *out_stopping, bool *out_recorder);
+  // Fills in what a heartbeat tells.
+  void (*describe)(void *context, uint32_t *out_connections, bool *out_recorder);
 };
 
 // NULL with *out_fault if the publisher cannot start.
@@ -39,10 +39,12 @@ uint64_t intake_durable(const struct intake *intake);
 
 bool intake_ready(const struct intake *intake);  // NATS takes what we have; any thread
 bool intake_idle(const struct intake *intake);   // everything appended so far is published and stored
-// Closes the open log batch at once and says with a last heartbeat that the tracker stops.
+// Closes the open log batch at once, so that what is left is soon stored.
 void intake_drain(struct intake *intake);
 
-// Stops timers and publisher. Run the loop until its handles are closed, then free.
+// Stops timers and publisher. The last heartbeat, the only one that says that the tracker stops, also says that all it
+// had was sent and stored: nobody waits for it after that, or looks for what it lost. So there is none if that is not
+// so, and the others find out as if the tracker had died. Run the loop until the handles are closed, then free.
 void intake_stop(struct intake *intake);
 void intake_free(struct intake *intake);
 

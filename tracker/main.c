@@ -102,10 +102,9 @@ static void on_pressure(void *context, bool on) {
   server_pressure(((struct tracker *)context)->server, on);
 }
 
-static void on_describe(void *context, uint32_t *out_connections, bool *out_stopping, bool *out_recorder) {
+static void on_describe(void *context, uint32_t *out_connections, bool *out_recorder) {
   struct tracker *tracker = context;
   *out_connections = server_connections(tracker->server);
-  *out_stopping = server_stopping(tracker->server);
   *out_recorder = tracker->recorder && recorder_leads(tracker->recorder);
 }
 

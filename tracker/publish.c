@@ -268,6 +268,12 @@ static void revive(struct publisher *publisher) {
   }
 }
 
+void publisher_say(struct publisher *publisher, const struct buffer *replica) {
+  char subject[SUBJECT_BYTES];
+  natsConnection_Publish(publisher->live.nc, subject_replica(subject, "tracker", publisher->config.id), replica->data,
+                         (int)replica->len);
+}
+
 static void carry_out(struct publisher *publisher, struct publish_work *work) {
   char subject[SUBJECT_BYTES];
   work->live_lost = 0;
@@ -283,10 +289,7 @@ static void carry_out(struct publisher *publisher, struct publish_work *work) {
     metric_add(publisher->live_batches, 1);
     metric_add(publisher->live_bytes, (int64_t)batch->bytes.len);
   }
-  if (work->replica.len) {
-    natsConnection_Publish(publisher->live.nc, subject_replica(subject, "tracker", publisher->config.id),
-                           work->replica.data, (int)work->replica.len);
-  }
+  if (work->replica.len) publisher_say(publisher, &work->replica);
   bool there = ensure_stream(publisher);
   for (size_t i = 0; i < work->log_count; i++) {
     if (there) {
@@ -344,12 +347,16 @@ struct publisher *publisher_start(uv_loop_t *loop, const struct publish_config *
   return publisher;
 }
 
-void publisher_stop(struct publisher *publisher) {
+void publisher_finish(struct publisher *publisher) {
   uv_mutex_lock(&publisher->lock);
   publisher->stopping = true;
   uv_cond_signal(&publisher->wake);
   uv_mutex_unlock(&publisher->lock);
   uv_thread_join(&publisher->thread);
+  mailbox_deliver_now(&publisher->mailbox);
+}
+
+void publisher_stop(struct publisher *publisher) {
   natsConnection_FlushTimeout(publisher->live.nc, 500);
   natsConnection_Close(publisher->live.nc);
   natsConnection_Close(publisher->log.nc);

@@ -53,8 +53,13 @@ void publisher_submit(struct publisher *publisher, struct publish_work *work);
 // True if both connections are up and the stream is there. Any thread.
 bool publisher_ready(const struct publisher *publisher);
 
-// Ends the thread and the connections; what they still had to say is called back before this returns. Then run the loop
-// until its handles are closed, and free. It closes the whole NATS library: stop the recorder first.
+// The end comes in steps. Ends the thread, after the work that it has; what came of that is called back before this
+// returns.
+void publisher_finish(struct publisher *publisher);
+// After publisher_finish: publishes a Replica message behind everything before, unless NATS is out of reach.
+void publisher_say(struct publisher *publisher, const struct buffer *replica);
+// Ends the connections; what they still had to say is called back before this returns. Then run the loop until its
+// handles are closed, and free. It closes the whole NATS library: stop the recorder first.
 void publisher_stop(struct publisher *publisher);
 void publisher_free(struct publisher *publisher);
 

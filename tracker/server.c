@@ -425,10 +425,6 @@ uint32_t server_connections(const struct server *server) {
   return server->devices;
 }
 
-bool server_stopping(const struct server *server) {
-  return server->stopping;
-}
-
 // Acks what is durable and sends everybody away.
 static void say_goodbye(struct server *server) {
   uv_timer_stop(&server->drain);

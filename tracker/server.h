@@ -27,7 +27,6 @@ struct server *server_new(uv_loop_t *loop, const struct server_config *config, s
 void server_use_intake(struct server *server, struct intake *intake);
 int server_port(const struct server *server);
 uint32_t server_connections(const struct server *server);
-bool server_stopping(const struct server *server);
 
 // Says anew of every worker here that it is online: others may have taken this tracker for dead, and its sessions for
 // ended.
