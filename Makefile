@@ -35,8 +35,10 @@ SCHEMA := 001_initial.sql 002_faults.sql
 LIBS_tracker := -lnats -lpq -lcivetweb
 SRC_gateway := api_cluster api_config api_error api_health api_positions api_session api_stream api_teams api_track \
   assets channel compare directory fanout feed follow gateway_metrics group handoff history join lane main numbers query replay \
-  replicas routes server snapshot team time_text tracks view_filter view_frame view_json viewer ws
-UNIT_gateway := follow group numbers query replicas team time_text view_filter view_frame view_json ws
+  replicas routes server snapshot team team_frame time_text tracks view_event view_filter view_frame view_json view_proto \
+  viewer viewer_input window ws
+UNIT_gateway := follow group numbers query replicas team team_frame time_text view_event view_filter view_frame view_json \
+  view_proto window ws
 EXTRA_gateway = $(BUILD)/gen/web_assets.o
 LIBS_gateway := -lnats -lpq -lcivetweb -lcrypto
 SRC_simulator := audience backoff device device_conn device_message endpoint event_stream fleet ledger live \
@@ -47,7 +49,7 @@ SRC_token := main
 LIBS_token :=
 UNIT_TESTS := buffer config decimal frame hist ident metrics position token update wire \
   backoff device device_message event_stream ledger motion spool trace watch ack batcher pgarray roll server_time session \
-  follow group numbers query replicas team time_text view_filter view_json ws
+  follow group numbers query replicas team team_frame time_text view_filter view_json ws
 
 # The map page, gateway/web: the page itself, what it uses of npm's packages, and what is made of them.
 WEB := index.html app.css icon.svg api.mjs app.mjs backoff.mjs basemap.mjs card.mjs finder.mjs format.mjs grid.mjs link.mjs \

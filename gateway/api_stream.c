@@ -73,7 +73,9 @@ void api_stream(struct gateway *gateway, struct http_request *request, struct ht
   response->detached = true;
   response->status = 200;
   if (send_head(fd)) {
-    fanout_attach(gateway->fanout, fd, request->team, (unsigned)interval_ms);
+    struct arrival arrival = {
+        .fd = fd, .protocol = VIEW_SSE, .filter = {.interval_ms = (unsigned)interval_ms}, .team = request->team};
+    fanout_attach(gateway->fanout, &arrival);
   } else {
     close(fd);
   }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "viewer_input.h"
 
 struct channel *channel_new(const char *name, int64_t stale_after_us) {
   struct channel *channel = calloc(1, sizeof *channel);
@@ -20,7 +21,7 @@ void channel_free(struct channel *channel, enum close_reason reason) {
     next = lane->next;
     lane_free(lane, reason);
   }
-  view_frame_unref(channel->source.partial);
+  view_event_fini(&channel->source.partial_event);
   team_free(channel->source.team);
   numbers_fini(&channel->numbers);
   free(channel);
@@ -32,16 +33,32 @@ size_t channel_viewers(const struct channel *channel) {
   return count;
 }
 
-void channel_add_viewer(struct channel *channel, struct stage *stage, int fd, unsigned interval_ms) {
+static struct lane *find_or_add_lane(struct channel *channel, struct stage *stage, enum view_protocol protocol,
+                                     unsigned interval_ms) {
   struct lane *lane = channel->lanes;
-  while (lane && lane->interval_ms != interval_ms) lane = lane->next;
-  if (!lane) {
-    lane = lane_new(stage, &channel->source, interval_ms);
-    lane->next = channel->lanes;
-    channel->lanes = lane;
-  }
+  while (lane && (lane->interval_ms != interval_ms || lane->protocol != protocol)) lane = lane->next;
+  if (lane) return lane;
+  lane = lane_new(stage, channel, &channel->source, protocol, interval_ms);
+  lane->next = channel->lanes;
+  channel->lanes = lane;
+  return lane;
+}
+
+void channel_add_viewer(struct channel *channel, struct stage *stage, const struct arrival *arrival) {
+  struct lane *lane = find_or_add_lane(channel, stage, arrival->protocol, arrival->filter.interval_ms);
   channel->empty_ms = 0;
-  lane_add(lane, fd);
+  struct viewer *viewer = lane_add(lane, arrival);
+  if (viewer && arrival->early_len) viewer_input_take(viewer, arrival->early, arrival->early_len);
+}
+
+bool channel_filter(struct viewer *viewer, const struct view_filter *filter) {
+  struct lane *lane = viewer->lane;
+  if (filter->interval_ms != lane->interval_ms) {
+    lane = find_or_add_lane(lane->channel, lane->stage, lane->protocol, filter->interval_ms);
+    lane_move(lane, viewer);
+    lane_wake(lane);  // what it waits for may be due earlier now
+  }
+  return lane_show(viewer, filter->has_box ? &filter->box : NULL);
 }
 
 bool channel_merge_batch(struct channel *channel, const void *bytes, size_t len, size_t *out_changed, bool *out_gap) {
@@ -76,9 +93,10 @@ void channel_become_live(struct channel *channel) {
 
 void channel_set_partial(struct channel *channel, bool partial) {
   struct source *source = &channel->source;
-  if (partial == (source->partial != NULL)) return;
-  view_frame_unref(source->partial);
-  source->partial = partial ? view_frame_stale(clock_wall_us(), "postgres") : NULL;
+  if (partial == source->partial) return;
+  source->partial = partial;
+  view_event_fini(&source->partial_event);
+  if (partial) source->partial_event = view_event_stale(clock_wall_us(), "postgres");
   for (struct lane *lane = channel->lanes; lane; lane = lane->next) {
     if (partial) {
       lane_tell_stale(lane);
@@ -94,16 +112,16 @@ void channel_become_stale(struct channel *channel) {
   for (struct lane *lane = channel->lanes; lane; lane = lane->next) lane_tell_stale(lane);
 }
 
-void channel_heartbeat(struct channel *channel, uint64_t now_ms, uint64_t every_ms, struct view_frame **heartbeat) {
+void channel_heartbeat(struct channel *channel, uint64_t now_ms, uint64_t every_ms, struct view_event *heartbeat) {
   for (struct lane *lane = channel->lanes; lane; lane = lane->next) {
     if (lane->count == 0 || now_ms - lane->sent_ms < every_ms) continue;
-    if (!*heartbeat) *heartbeat = view_frame_heartbeat(clock_wall_us());
-    lane_broadcast(lane, *heartbeat);
+    if (!heartbeat->as[0]) *heartbeat = view_event_heartbeat(clock_wall_us());
+    lane_broadcast(lane, heartbeat);
   }
 }
 
-void channel_bye(struct channel *channel, struct view_frame *const *frames, size_t frame_count) {
-  for (struct lane *lane = channel->lanes; lane; lane = lane->next) lane_bye(lane, frames, frame_count);
+void channel_bye(struct channel *channel, const struct view_event *events, size_t event_count) {
+  for (struct lane *lane = channel->lanes; lane; lane = lane->next) lane_bye(lane, events, event_count);
 }
 
 void channel_drop_empty_lanes(struct channel *channel) {

@@ -33,7 +33,10 @@ struct channel *channel_new(const char *name, int64_t stale_after_us);
 void channel_free(struct channel *channel, enum close_reason reason);
 
 size_t channel_viewers(const struct channel *channel);
-void channel_add_viewer(struct channel *channel, struct stage *stage, int fd, unsigned interval_ms);
+// Takes over the arrival's socket and place; what it sent early is heard at once.
+void channel_add_viewer(struct channel *channel, struct stage *stage, const struct arrival *arrival);
+// The viewer wants this from now on. False if it is gone now.
+bool channel_filter(struct viewer *viewer, const struct view_filter *filter) __attribute__((warn_unused_result));
 
 // Merges a live batch. *out_changed counts the updates that changed the state. False if the bytes are no batch.
 bool channel_merge_batch(struct channel *channel, const void *bytes, size_t len, size_t *out_changed, bool *out_gap)
@@ -49,8 +52,8 @@ void channel_set_partial(struct channel *channel, bool partial);
 // NATS is gone: what is shown may be old.
 void channel_become_stale(struct channel *channel);
 // For lanes to which nothing was sent for about `every_ms`. *heartbeat is made when the first needs it.
-void channel_heartbeat(struct channel *channel, uint64_t now_ms, uint64_t every_ms, struct view_frame **heartbeat);
-void channel_bye(struct channel *channel, struct view_frame *const *frames, size_t frame_count);
+void channel_heartbeat(struct channel *channel, uint64_t now_ms, uint64_t every_ms, struct view_event *heartbeat);
+void channel_bye(struct channel *channel, const struct view_event *events, size_t event_count);
 // Frees lanes that nobody is in.
 void channel_drop_empty_lanes(struct channel *channel);
 

@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "hash.h"
 #include "log.h"
+#include "viewer_input.h"
 
 #define BUCKETS 1024
 #define TICK_MS 1000
@@ -20,7 +21,7 @@
 #define HEAL_SPACING_MS 1000  // a team is joined again at most this often
 #define LOG_COVERS_MS 300000  // what is recorded stays in the log for twice as long, at least
 #define EVENTS 256
-#define BYE_FRAMES 16
+#define BYE_EVENTS 16
 #define BYE_RETRY_MIN_MS 250
 #define BYE_RETRY_STEP_MS 150
 
@@ -40,8 +41,7 @@ enum letter_kind {
 struct order {
   struct letter letter;
   uint8_t kind;
-  int fd;
-  unsigned interval_ms;
+  struct arrival *arrival;  // its team and early bytes are behind it
   uint64_t ticket;
   bool flag;  // LINK: connected; HOLDS: the answer; COPY: the answer is incomplete
   enum merge_kind kind_of_merge;
@@ -152,12 +152,14 @@ static void take_batch(struct fanout *fanout, struct live_batch *batch) {
   batch->release(batch);
 }
 
-static void take_attach(struct fanout *fanout, const struct order *order) {
+static void take_attach(struct fanout *fanout, struct order *order) {
+  struct arrival *arrival = order->arrival;
   if (fanout->draining) {
-    close(order->fd);
-    return;
+    close(arrival->fd);
+  } else {
+    channel_add_viewer(find_or_open(fanout, order->team), &fanout->stage, arrival);
   }
-  channel_add_viewer(find_or_open(fanout, order->team), &fanout->stage, order->fd, order->interval_ms);
+  free(arrival);
 }
 
 // Whether a team that was joined from the log alone, without Postgres, may lack something: what was recorded is trimmed
@@ -214,8 +216,8 @@ static void take_link(struct fanout *fanout, bool connected) {
     each_channel(fanout, join_after_reconnect);
     return;
   }
-  view_frame_unref(fanout->stage.stale_event);
-  fanout->stage.stale_event = view_frame_stale(clock_wall_us(), "nats");
+  view_event_fini(&fanout->stage.stale_event);
+  fanout->stage.stale_event = view_event_stale(clock_wall_us(), "nats");
   each_channel(fanout, go_stale);
 }
 
@@ -231,17 +233,17 @@ static void take_heal(struct fanout *fanout, const char *team, enum heal_reason 
 }
 
 static void take_drain(struct fanout *fanout) {
-  struct view_frame *frames[BYE_FRAMES];
+  struct view_event events[BYE_EVENTS];
   fanout->draining = true;
-  for (unsigned i = 0; i < BYE_FRAMES; i++) {
-    frames[i] = view_frame_bye("drain", BYE_RETRY_MIN_MS + i * BYE_RETRY_STEP_MS);
+  for (unsigned i = 0; i < BYE_EVENTS; i++) {
+    events[i] = view_event_bye("drain", BYE_RETRY_MIN_MS + i * BYE_RETRY_STEP_MS);
   }
   for (size_t i = 0; i < BUCKETS; i++) {
     for (struct channel *channel = fanout->buckets[i]; channel; channel = channel->next) {
-      channel_bye(channel, frames, BYE_FRAMES);
+      channel_bye(channel, events, BYE_EVENTS);
     }
   }
-  for (unsigned i = 0; i < BYE_FRAMES; i++) view_frame_unref(frames[i]);
+  for (unsigned i = 0; i < BYE_EVENTS; i++) view_event_fini(&events[i]);
 }
 
 static void close_all(struct fanout *fanout) {
@@ -264,7 +266,7 @@ static void answer_copy(struct fanout *fanout, struct order *order) {
   struct channel *channel = *find_link(fanout, order->team);
   if (!channel || channel->source.state != SOURCE_LIVE) return;
   order->state = team_copy(channel->source.team);
-  order->flag = channel->source.partial != NULL;
+  order->flag = channel->source.partial;
 }
 
 static void on_letter(void *context, struct letter *letter) {
@@ -342,16 +344,25 @@ static void close_unused(struct fanout *fanout) {
 
 static void on_tick(uv_timer_t *timer) {
   struct fanout *fanout = timer->data;
-  struct view_frame *heartbeat = NULL;
+  struct view_event heartbeat = {0};
   lane_close_stalled(&fanout->stage);
   for (size_t i = 0; i < BUCKETS; i++) {
     for (struct channel *channel = fanout->buckets[i]; channel; channel = channel->next) {
       channel_heartbeat(channel, uv_now(&fanout->loop), HEARTBEAT_MS, &heartbeat);
     }
   }
-  view_frame_unref(heartbeat);
+  view_event_fini(&heartbeat);
   each_channel(fanout, tend);
   close_unused(fanout);
+}
+
+static void take_event(struct viewer *viewer, uint32_t events) {
+  if (events & EPOLLIN && !viewer_input_read(viewer)) return;
+  if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+    lane_end(viewer, NULL, CLOSE_GONE);
+  } else {
+    lane_writable(viewer);
+  }
 }
 
 // An event's viewer is there: a viewer is closed only by its own event here, and closing takes it out of epoll.
@@ -363,7 +374,7 @@ static void on_sockets(uv_poll_t *poll, int status, int polled) {
   (void)polled;
   do {
     count = epoll_wait(fanout->stage.epoll_fd, events, EVENTS, 0);
-    for (int i = 0; i < count; i++) lane_event(events[i].data.ptr, events[i].events);
+    for (int i = 0; i < count; i++) take_event(events[i].data.ptr, events[i].events);
   } while (count == EVENTS);
 }
 
@@ -374,7 +385,7 @@ struct fanout *fanout_new(const struct fanout_options *options) {
   if (!fanout) abort();
   fanout->options = *options;
   fanout->stage = (struct stage){.loop = &fanout->loop, .metrics = options->metrics, .stall_ms = options->stall_ms};
-  fanout->stage.stale_event = view_frame_stale(clock_wall_us(), "nats");
+  fanout->stage.stale_event = view_event_stale(clock_wall_us(), "nats");
   return fanout;
 }
 
@@ -407,10 +418,14 @@ static struct order *new_order(enum letter_kind kind, const char *team) {
   return order;
 }
 
-void fanout_attach(struct fanout *fanout, int fd, const char *team, unsigned interval_ms) {
-  struct order *order = new_order(LETTER_ATTACH, team);
-  order->fd = fd;
-  order->interval_ms = interval_ms;
+void fanout_attach(struct fanout *fanout, const struct arrival *arrival) {
+  struct order *order = new_order(LETTER_ATTACH, arrival->team);
+  struct arrival *copy = malloc(sizeof *copy + arrival->early_len);
+  if (!copy) abort();
+  *copy = *arrival;
+  copy->team = order->team;
+  if (arrival->early_len) copy->early = memcpy(copy + 1, arrival->early, arrival->early_len);
+  order->arrival = copy;
   mailbox_post(&fanout->mailbox, &order->letter);
 }
 
@@ -487,7 +502,8 @@ void fanout_stop(struct fanout *fanout) {
 
 void fanout_free(struct fanout *fanout) {
   if (!fanout) return;
-  view_frame_unref(fanout->stage.stale_event);
+  view_event_fini(&fanout->stage.stale_event);
+  view_frame_unref(fanout->stage.spare);
   if (fanout->stage.epoll_fd > 0) close(fanout->stage.epoll_fd);
   free(fanout);
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arrival.h"
 #include "gateway_metrics.h"
 #include "mailbox.h"
 #include "team.h"
@@ -50,8 +51,8 @@ bool fanout_start(struct fanout *fanout) __attribute__((warn_unused_result));
 
 // ---- any thread ----
 
-// Hands over a socket that the response's head was already sent on.
-void fanout_attach(struct fanout *fanout, int fd, const char *team, unsigned interval_ms);
+// Takes over a new viewer, and copies the early bytes.
+void fanout_attach(struct fanout *fanout, const struct arrival *arrival);
 void fanout_batch(struct fanout *fanout, struct live_batch *batch);
 // Takes over `state` (may be NULL) and merges it.
 void fanout_merge(struct fanout *fanout, struct team *state, uint64_t ticket, enum merge_kind kind, const char *team);

@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-const char *const close_reason_names[CLOSE_REASONS] = {"gone", "stalled", "drain"};
+const char *const close_reason_names[CLOSE_REASONS] = {"gone", "stalled", "protocol", "drain"};
 const char *const heal_reason_names[HEAL_REASONS] = {"gap",      "reconnect", "slow_consumer", "live_lost",
                                                      "overflow", "database",  "tracker_gone",  "difference"};
 

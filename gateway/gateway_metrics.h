@@ -4,7 +4,7 @@
 
 #include "metrics.h"
 
-enum close_reason { CLOSE_GONE, CLOSE_STALLED, CLOSE_DRAIN, CLOSE_REASONS };
+enum close_reason { CLOSE_GONE, CLOSE_STALLED, CLOSE_PROTOCOL, CLOSE_DRAIN, CLOSE_REASONS };
 enum heal_reason {
   HEAL_GAP,
   HEAL_RECONNECT,

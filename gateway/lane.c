@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 
 #include "clock.h"
@@ -20,6 +21,21 @@ static void add_up(struct stage *stage, const struct tally *tally) {
 }
 
 // ---- one viewer ----
+
+static void link_viewer(struct lane *lane, struct viewer *viewer) {
+  viewer->lane = lane;
+  viewer->next = lane->viewers;
+  if (lane->viewers) lane->viewers->link = &viewer->next;
+  viewer->link = &lane->viewers;
+  lane->viewers = viewer;
+  lane->count++;
+}
+
+static void unlink_viewer(struct viewer *viewer) {
+  *viewer->link = viewer->next;
+  if (viewer->next) viewer->next->link = viewer->link;
+  viewer->lane->count--;
+}
 
 static void unblock(struct stage *stage, struct viewer *viewer) {
   if (!viewer->blocked_link) return;
@@ -41,9 +57,7 @@ static void block(struct stage *stage, struct viewer *viewer) {
 static void drop(struct viewer *viewer, enum close_reason reason) {
   struct lane *lane = viewer->lane;
   unblock(lane->stage, viewer);
-  *viewer->link = viewer->next;
-  if (viewer->next) viewer->next->link = viewer->link;
-  lane->count--;
+  unlink_viewer(viewer);
   metric_add(lane->stage->metrics->viewers, -1);
   metric_add(lane->stage->metrics->viewers_closed[reason], 1);
   log_debug("viewer_closed", "team=%s reason=%s", team_name(lane->source->team), close_reason_names[reason]);
@@ -69,35 +83,66 @@ static bool deliver_stale(struct viewer *viewer, struct tally *tally) {
   struct lane *lane = viewer->lane;
   if (lane->source->partial && !viewer->told_partial && !viewer->frame && viewer->cursor != 0) {
     viewer->told_partial = true;
-    if (!deliver(viewer, lane->source->partial, tally)) return false;
+    if (!deliver(viewer, lane->source->partial_event.as[lane->protocol], tally)) return false;
   }
   if (lane->source->state != SOURCE_STALE || viewer->told_stale || viewer->frame || viewer->cursor == 0) return true;
   viewer->told_stale = true;
-  return deliver(viewer, lane->stage->stale_event, tally);
+  return deliver(viewer, lane->stage->stale_event.as[lane->protocol], tally);
 }
 
 // Whether a viewer that is not blocked lacks something that may be shown now, to be at this version.
 static bool lacks(const struct viewer *viewer, const struct source *source, uint64_t version) {
   if (source->state == SOURCE_JOINING) return false;
-  if (viewer->cursor == 0) return true;
+  if (viewer->cursor == 0 || (viewer->window && viewer->window->changed)) return true;
   return source->state == SOURCE_LIVE && (viewer->cursor < version || viewer->told_stale);
 }
 
-// Brings one viewer, which is not blocked, to where its lane is.
-static void serve(struct viewer *viewer, struct tally *tally) {
+// Brings a viewer with a window to the team's version. False if the viewer is gone.
+static bool deliver_window(struct viewer *viewer, int64_t now_us, struct tally *tally) {
   struct lane *lane = viewer->lane;
-  if (lacks(viewer, lane->source, lane->flushed)) {
-    struct view_frame *frame = team_frame(lane->source->team, viewer->cursor, clock_wall_us());
-    bool there = deliver(viewer, frame, tally);
-    view_frame_unref(frame);
-    if (!there) return;
+  struct team *team = lane->source->team;
+  struct view_frame *frame = team_window_frame(team, lane->protocol, viewer->cursor, viewer->window, viewer->told_stale,
+                                               now_us, &lane->stage->spare);
+  if (!viewer->window->boxed) {
+    window_free(viewer->window);
+    viewer->window = NULL;
   }
-  deliver_stale(viewer, tally);
+  viewer->cursor = team_version(team);
+  bool there = !frame || deliver(viewer, frame, tally);
+  view_frame_unref(frame);
+  return there;
 }
 
-static void resume(struct viewer *viewer) {
+// Brings one viewer, which is not blocked, to where its lane is, or further. False if the viewer is gone.
+static bool serve(struct viewer *viewer, struct tally *tally) {
+  struct lane *lane = viewer->lane;
+  if (lacks(viewer, lane->source, lane->flushed)) {
+    int64_t now_us = clock_wall_us();
+    if (viewer->window) {
+      if (!deliver_window(viewer, now_us, tally)) return false;
+    } else {
+      struct view_frame *frame = team_frame(lane->source->team, lane->protocol, viewer->cursor, now_us);
+      bool there = deliver(viewer, frame, tally);
+      view_frame_unref(frame);
+      if (!there) return false;
+    }
+  }
+  return deliver_stale(viewer, tally);
+}
+
+// After an unfinished frame: what was to be said meanwhile, and what was missed.
+static void catch_up(struct viewer *viewer, struct tally *tally) {
+  struct view_frame *reply = viewer->reply;
+  viewer->reply = NULL;
+  bool there = !reply || deliver(viewer, reply, tally);
+  view_frame_unref(reply);
+  if (there && !viewer->frame) (void)serve(viewer, tally);
+}
+
+void lane_writable(struct viewer *viewer) {
   struct stage *stage = viewer->lane->stage;
   struct tally tally = {0};
+  if (!viewer->frame) return;
   enum viewer_status status = viewer_resume(viewer, &tally.bytes);
   if (status == VIEWER_GONE) {
     drop(viewer, CLOSE_GONE);
@@ -105,17 +150,47 @@ static void resume(struct viewer *viewer) {
     if (tally.bytes) viewer->progress_ms = uv_now(stage->loop);
   } else {
     unblock(stage, viewer);
-    serve(viewer, &tally);
+    catch_up(viewer, &tally);
   }
   add_up(stage, &tally);
 }
 
-void lane_event(struct viewer *viewer, uint32_t events) {
-  if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
-    drop(viewer, CLOSE_GONE);
-  } else if (viewer->frame) {
-    resume(viewer);
+bool lane_reply(struct viewer *viewer, struct view_frame *frame) {
+  struct tally tally = {0};
+  struct stage *stage = viewer->lane->stage;
+  if (viewer->frame) {
+    view_frame_unref(viewer->reply);
+    viewer->reply = frame;
+    return true;
   }
+  bool there = deliver(viewer, frame, &tally);
+  view_frame_unref(frame);
+  add_up(stage, &tally);
+  return there;
+}
+
+void lane_end(struct viewer *viewer, struct view_frame *last, enum close_reason reason) {
+  uint64_t taken = 0;
+  if (last && !viewer->frame) (void)!viewer_send(viewer, last, &taken);
+  view_frame_unref(last);
+  drop(viewer, reason);
+}
+
+bool lane_show(struct viewer *viewer, const struct view_box *box) {
+  struct stage *stage = viewer->lane->stage;
+  struct tally tally = {0};
+  if (box && !viewer->window) {
+    viewer->window = window_new(box);
+    viewer->window->changed = true;
+    if (viewer->cursor) team_fill_window(viewer->lane->source->team, viewer->cursor, viewer->window);
+  }
+  struct window *window = viewer->window;
+  if (window && (box ? memcmp(box, &window->box, sizeof *box) != 0 : window->boxed)) window->changed = true;
+  if (window) window->boxed = box != NULL;
+  if (box) window->box = *box;
+  bool there = viewer->frame || serve(viewer, &tally);
+  add_up(stage, &tally);
+  return there;
 }
 
 void lane_close_stalled(struct stage *stage) {
@@ -136,11 +211,14 @@ static void on_timer(uv_timer_t *timer) {
   if (lane->flushed < team_version(lane->source->team)) lane_flush(lane);
 }
 
-struct lane *lane_new(struct stage *stage, struct source *source, unsigned interval_ms) {
+struct lane *lane_new(struct stage *stage, struct channel *channel, struct source *source, enum view_protocol protocol,
+                      unsigned interval_ms) {
   struct lane *lane = calloc(1, sizeof *lane);
   if (!lane) abort();
   lane->stage = stage;
+  lane->channel = channel;
   lane->source = source;
+  lane->protocol = protocol;
   lane->interval_ms = interval_ms;
   lane->sent_ms = uv_now(stage->loop);
   uv_timer_init(stage->loop, &lane->timer);
@@ -157,24 +235,26 @@ void lane_free(struct lane *lane, enum close_reason reason) {
   uv_close((uv_handle_t *)&lane->timer, on_closed);
 }
 
-void lane_add(struct lane *lane, int fd) {
-  struct viewer *viewer = viewer_new(fd, lane->stage->stall_ms);
-  viewer->lane = lane;
-  viewer->next = lane->viewers;
-  if (lane->viewers) lane->viewers->link = &viewer->next;
-  viewer->link = &lane->viewers;
-  lane->viewers = viewer;
-  lane->count++;
+void lane_move(struct lane *lane, struct viewer *viewer) {
+  unlink_viewer(viewer);
+  link_viewer(lane, viewer);
+}
+
+struct viewer *lane_add(struct lane *lane, const struct arrival *arrival) {
+  struct viewer *viewer = viewer_new(arrival, lane->stage->stall_ms);
+  link_viewer(lane, viewer);
   metric_add(lane->stage->metrics->viewers, 1);
   metric_add(lane->stage->metrics->viewers_opened, 1);
-  struct epoll_event event = {.events = EPOLLRDHUP | EPOLLOUT | EPOLLET, .data.ptr = viewer};
-  if (epoll_ctl(lane->stage->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+  uint32_t reads = viewer->reader ? EPOLLIN : 0;
+  struct epoll_event event = {.events = EPOLLRDHUP | EPOLLOUT | EPOLLET | reads, .data.ptr = viewer};
+  if (epoll_ctl(lane->stage->epoll_fd, EPOLL_CTL_ADD, viewer->fd, &event) < 0) {
     drop(viewer, CLOSE_GONE);
-    return;
+    return NULL;
   }
   struct tally tally = {0};
-  serve(viewer, &tally);
+  bool there = serve(viewer, &tally);
   add_up(lane->stage, &tally);
+  return there ? viewer : NULL;
 }
 
 void lane_changed(struct lane *lane) {
@@ -184,6 +264,13 @@ void lane_changed(struct lane *lane) {
     lane_flush(lane);
   } else if (!uv_is_active((uv_handle_t *)&lane->timer)) {
     uv_timer_start(&lane->timer, on_timer, lane->due_ms - now_ms, 0);
+  }
+}
+
+void lane_wake(struct lane *lane) {
+  uint64_t now_ms = uv_now(lane->stage->loop);
+  if (lane->flushed < team_version(lane->source->team)) {
+    uv_timer_start(&lane->timer, on_timer, lane->due_ms > now_ms ? lane->due_ms - now_ms : 0, 0);
   }
 }
 
@@ -198,10 +285,14 @@ void lane_flush(struct lane *lane) {
   for (struct viewer *viewer = lane->viewers, *next; viewer; viewer = next) {
     next = viewer->next;
     if (viewer->frame || !lacks(viewer, source, version)) continue;
+    if (viewer->window) {
+      if (deliver_window(viewer, now_us, &tally)) deliver_stale(viewer, &tally);
+      continue;
+    }
     if (!frame || cursor != viewer->cursor) {
       view_frame_unref(frame);
       cursor = viewer->cursor;
-      frame = team_frame(source->team, cursor, now_us);
+      frame = team_frame(source->team, lane->protocol, cursor, now_us);
     }
     if (deliver(viewer, frame, &tally)) deliver_stale(viewer, &tally);
   }
@@ -231,23 +322,23 @@ void lane_begin_again(struct lane *lane) {
   lane_flush(lane);
 }
 
-void lane_broadcast(struct lane *lane, struct view_frame *frame) {
+void lane_broadcast(struct lane *lane, const struct view_event *event) {
   struct tally tally = {0};
   for (struct viewer *viewer = lane->viewers, *next; viewer; viewer = next) {
     next = viewer->next;
-    if (!viewer->frame) deliver(viewer, frame, &tally);
+    if (!viewer->frame) deliver(viewer, event->as[lane->protocol], &tally);
   }
   lane->sent_ms = uv_now(lane->stage->loop);
   add_up(lane->stage, &tally);
 }
 
-void lane_bye(struct lane *lane, struct view_frame *const *frames, size_t frame_count) {
+void lane_bye(struct lane *lane, const struct view_event *events, size_t event_count) {
   struct tally tally = {0};
   size_t i = 0;
   for (struct viewer *viewer = lane->viewers, *next; viewer; viewer = next) {
     next = viewer->next;
     // In the middle of a frame there is no place for another event; the end of the connection says it too.
-    bool there = viewer->frame || deliver(viewer, frames[i++ % frame_count], &tally);
+    bool there = viewer->frame || deliver(viewer, events[i++ % event_count].as[lane->protocol], &tally);
     if (there) drop(viewer, CLOSE_DRAIN);
   }
   add_up(lane->stage, &tally);

@@ -1,5 +1,6 @@
-// A lane: the viewers of one team with one interval. They share one due time, and so stay at the same cursor and share
-// every frame; a timer belongs to a lane, never to a viewer. Fan-out thread only.
+// A lane: the viewers of one team with one protocol and one interval. They share one due time, and so stay at the same
+// cursor and share every frame; a timer belongs to a lane, never to a viewer. Only a viewer with a window gets frames
+// of its own. Fan-out thread only.
 #ifndef MUSTER_LANE_H
 #define MUSTER_LANE_H
 
@@ -7,7 +8,10 @@
 
 #include "gateway_metrics.h"
 #include "team.h"
+#include "view_event.h"
 #include "viewer.h"
+
+struct channel;
 
 enum source_state {
   SOURCE_JOINING,  // the team's state is not whole yet: nothing can be shown
@@ -19,7 +23,8 @@ enum source_state {
 struct source {
   struct team *team;
   enum source_state state;
-  struct view_frame *partial;  // the event that says so, while the team may lack workers; else NULL
+  bool partial;                     // the team may lack workers…
+  struct view_event partial_event;  // …which this says; zeros else
 };
 
 // What all lanes of the process share.
@@ -28,16 +33,19 @@ struct stage {
   int epoll_fd;  // edge-triggered: tells when a blocked viewer can take more, and when any is gone
   struct gateway_metrics *metrics;
   struct viewer *blocked;
-  struct view_frame *stale_event;  // since when NATS is gone; NULL before the first time
+  struct view_event stale_event;  // since when NATS is gone
+  struct view_frame *spare;       // the memory of frames for one viewer
   unsigned stall_ms;
 };
 
 struct lane {
   struct lane *next;
   struct stage *stage;
+  struct channel *channel;  // whose it is
   struct source *source;
   struct viewer *viewers;
   size_t count;
+  enum view_protocol protocol;
   unsigned interval_ms;
   uint64_t due_ms;   // the loop's time; no frame before
   uint64_t sent_ms;  // when something was last sent to all
@@ -45,14 +53,27 @@ struct lane {
   uv_timer_t timer;
 };
 
-struct lane *lane_new(struct stage *stage, struct source *source, unsigned interval_ms);
+struct lane *lane_new(struct stage *stage, struct channel *channel, struct source *source, enum view_protocol protocol,
+                      unsigned interval_ms);
 // With its viewers, if it still has any. The memory goes once the loop has run again.
 void lane_free(struct lane *lane, enum close_reason reason);
 
-// Takes a connected, non-blocking socket; the snapshot goes out at once if there is one.
-void lane_add(struct lane *lane, int fd);
+// Takes over the arrival's socket and place; the snapshot goes out at once if there is one. NULL if it is gone already.
+struct viewer *lane_add(struct lane *lane, const struct arrival *arrival);
+// Moves a viewer here, from a lane of the same channel and protocol.
+void lane_move(struct lane *lane, struct viewer *viewer);
+// Shows the viewer this part of the team from now on (NULL: all of it), at once. False if it is gone now.
+bool lane_show(struct viewer *viewer, const struct view_box *box) __attribute__((warn_unused_result));
+// Says something to one viewer alone, now or after its unfinished frame; of several that wait the last is said. Takes
+// over the frame. False if the viewer is gone now.
+bool lane_reply(struct viewer *viewer, struct view_frame *frame) __attribute__((warn_unused_result));
+// Ends the connection; with a last frame (NULL is fine, taken over) if there is no unfinished one.
+void lane_end(struct viewer *viewer, struct view_frame *last, enum close_reason reason);
+
 // The source has changed: sends now, or as soon as the interval allows.
 void lane_changed(struct lane *lane);
+// The same, but never from within this call.
+void lane_wake(struct lane *lane);
 // Sends now what each viewer lacks, whatever the interval says: after joining, and after healing.
 void lane_flush(struct lane *lane);
 // Sends `stale` to all that were not told yet.
@@ -60,12 +81,12 @@ void lane_tell_stale(struct lane *lane);
 // The team lacks nothing any more: sends a whole snapshot to all who were told that it might.
 void lane_begin_again(struct lane *lane);
 // Sends an event that moves nothing to all who are not in the middle of a frame.
-void lane_broadcast(struct lane *lane, struct view_frame *frame);
-// Says bye with one of these frames each, and closes all.
-void lane_bye(struct lane *lane, struct view_frame *const *frames, size_t frame_count);
+void lane_broadcast(struct lane *lane, const struct view_event *event);
+// Says bye with one of these events each, and closes all.
+void lane_bye(struct lane *lane, const struct view_event *events, size_t event_count);
 
-// What epoll says of a viewer. It may be gone afterwards.
-void lane_event(struct viewer *viewer, uint32_t events);
+// The socket takes more, or the connection has ended, as epoll says. The viewer may be gone afterwards.
+void lane_writable(struct viewer *viewer);
 // Closes blocked viewers that have taken nothing for too long.
 void lane_close_stalled(struct stage *stage);
 

@@ -1,58 +1,14 @@
-// Workers are in a hash table by name and in the list by age of change. Rows are encoded when a frame first needs them.
+// Workers are in a hash table by name and in the list by age of change.
 #include "team.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "hash.h"
+#include "team_state.h"
 
 #define FIRST_BUCKETS 64
-#define DELTA_CACHE 4   // cursors that are in use at the same time: one per interval, and stragglers
-#define WHEEL_SLOTS 64  // those due later are looked at once in a turn of the wheel
 #define WHEEL_SLOT_US 250000
-#define FRAME_MAX_AGE_US 1000000  // a frame says when it was made, and viewers may set their clocks by it
-
-struct worker {
-  struct worker *newer, *older;  // by change
-  struct worker *next;           // in the bucket
-  struct worker *slot_next;      // in the wheel
-  uint64_t version;
-  struct position position;  // has == 0 if it never sent one
-  int64_t session_us;        // 0 if none is known
-  int64_t heard_us;          // when the newest position or session was heard
-  char *row;                 // encoded; out of date if row_version is not version
-  uint64_t row_version;
-  uint16_t row_len, row_capacity;
-  bool online;
-  bool stale;    // of somebody who is online
-  bool waiting;  // in the wheel
-  uint8_t name_len, tracker_len;
-  char tracker[IDENT_MAX_BYTES];
-  char name[];
-};
-
-struct delta {
-  uint64_t cursor;
-  int64_t at_us;
-  struct view_frame *frame;
-};
-
-struct team {
-  struct worker *newest, *oldest;
-  struct worker **buckets;
-  size_t bucket_count;  // a power of two
-  size_t count;
-  uint64_t version;
-  struct view_frame *snapshot;  // NULL, or of this version
-  int64_t snapshot_us;
-  struct delta deltas[DELTA_CACHE];  // of this version
-  size_t delta_count, delta_next;
-  int64_t stale_after_us;  // 0: nobody turns stale
-  int64_t now_us;          // as team_expire was last told
-  int64_t turned;          // the slot, counted from the clock's start, that the wheel has been turned to
-  struct worker *wheel[WHEEL_SLOTS];
-  char name[IDENT_MAX_BYTES + 1];
-};
 
 static void *allocate(size_t count, size_t size) {
   void *memory = calloc(count, size);
@@ -69,21 +25,16 @@ struct team *team_new(const char *name) {
   return team;
 }
 
-static void drop_frames(struct team *team) {
-  view_frame_unref(team->snapshot);
-  team->snapshot = NULL;
-  for (size_t i = 0; i < team->delta_count; i++) view_frame_unref(team->deltas[i].frame);
-  team->delta_count = team->delta_next = 0;
-}
-
 void team_free(struct team *team) {
   if (!team) return;
-  drop_frames(team);
+  team_drop_frames(team);
   for (struct worker *w = team->newest, *older; w; w = older) {
     older = w->older;
-    free(w->row);
+    free(w->json.bytes);
+    free(w->proto.bytes);
     free(w);
   }
+  free(team->trackers);
   free(team->buckets);
   free(team);
 }
@@ -148,11 +99,12 @@ static void unlink_worker(struct team *team, struct worker *w) {
 // Every change comes through here: the worker becomes the newest, and no frame made before is right any more.
 static void mark_changed(struct team *team, struct worker *w) {
   w->version = ++team->version;
+  if (!w->born) w->born = w->version;
   if (team->newest != w) {
     unlink_worker(team, w);
     push_newest(team, w);
   }
-  if (team->snapshot || team->delta_count) drop_frames(team);
+  team_drop_frames(team);
 }
 
 static struct worker *find_or_add(struct team *team, struct slice name, bool *out_added) {
@@ -167,8 +119,30 @@ static struct worker *find_or_add(struct team *team, struct slice name, bool *ou
   w->next = *bucket;
   *bucket = w;
   push_newest(team, w);
-  team->count++;
+  w->number = (uint32_t)team->count++;
   return w;
+}
+
+// ---- trackers ----
+
+static struct slice tracker_of(const struct team *team, const struct worker *w) {
+  if (!w->tracker) return (struct slice){"", 0};
+  const struct tracker_name *tracker = &team->trackers[w->tracker - 1];
+  return (struct slice){tracker->id, tracker->len};
+}
+
+// A tracker that is new comes with the change that is under way.
+static uint32_t find_or_add_tracker(struct team *team, struct slice id) {
+  if (!id.len) return 0;
+  for (uint32_t i = 0; i < team->tracker_count; i++) {
+    if (team->trackers[i].len == id.len && memcmp(team->trackers[i].id, id.data, id.len) == 0) return i + 1;
+  }
+  team->trackers = realloc(team->trackers, (team->tracker_count + 1) * sizeof *team->trackers);
+  if (!team->trackers) abort();
+  struct tracker_name *tracker = &team->trackers[team->tracker_count++];
+  *tracker = (struct tracker_name){.born = team->version + 1, .len = (uint8_t)id.len};
+  memcpy(tracker->id, id.data, id.len);
+  return team->tracker_count;
 }
 
 // ---- staleness ----
@@ -242,17 +216,15 @@ static bool presence_wins(const struct worker *w, bool online, int64_t session_u
 }
 
 // Returns true if viewers see a difference.
-static bool take_presence(struct worker *w, bool online, int64_t session_us, struct slice tracker, int64_t heard_us) {
+static bool take_presence(struct team *team, struct worker *w, bool online, int64_t session_us, struct slice tracker,
+                          int64_t heard_us) {
   if (!presence_wins(w, online, session_us)) return false;
-  bool same_tracker = tracker.len == w->tracker_len && memcmp(tracker.data, w->tracker, tracker.len) == 0;
-  bool seen = online != w->online || !same_tracker;
+  uint32_t by = find_or_add_tracker(team, tracker);
+  bool seen = online != w->online || by != w->tracker;
   w->session_us = session_us;
   w->online = online;
+  w->tracker = by;
   if (online) hear(w, heard_us);
-  if (!same_tracker) {
-    w->tracker_len = (uint8_t)tracker.len;
-    memcpy(w->tracker, tracker.data, tracker.len);
-  }
   return seen;
 }
 
@@ -280,7 +252,7 @@ bool team_merge_presence(struct team *team, struct slice worker, bool online, in
                          int64_t heard_us) {
   bool changed;
   struct worker *w = find_or_add(team, worker, &changed);
-  if (take_presence(w, online, session_us, tracker, heard_us)) changed = true;
+  if (take_presence(team, w, online, session_us, tracker, heard_us)) changed = true;
   return conclude(team, w, changed);
 }
 
@@ -289,7 +261,7 @@ bool team_merge_update(struct team *team, const struct update *update, struct sl
   struct worker *w = find_or_add(team, update->worker, &changed);
   if (update->has_position && take_position(w, &update->position, heard_us)) changed = true;
   const struct presence *p = &update->presence;
-  if (update->has_presence && take_presence(w, p->online, p->session_us, tracker, heard_us)) changed = true;
+  if (update->has_presence && take_presence(team, w, p->online, p->session_us, tracker, heard_us)) changed = true;
   return conclude(team, w, changed);
 }
 
@@ -299,8 +271,8 @@ bool team_merge_team(struct team *team, const struct team *from) {
     bool changed;
     struct worker *w = find_or_add(team, (struct slice){other->name, other->name_len}, &changed);
     if (other->position.has && take_position(w, &other->position, other->heard_us)) changed = true;
-    struct slice tracker = {other->tracker, other->tracker_len};
-    if (other->session_us && take_presence(w, other->online, other->session_us, tracker, other->heard_us))
+    struct slice tracker = tracker_of(from, other);
+    if (other->session_us && take_presence(team, w, other->online, other->session_us, tracker, other->heard_us))
       changed = true;
     if (conclude(team, w, changed)) any = true;
   }
@@ -318,18 +290,18 @@ struct team *team_copy(const struct team *team) {
 
 // ---- reading ----
 
-static struct view_row row_of(const struct worker *w) {
+struct view_row team_row(const struct team *team, const struct worker *w) {
   return (struct view_row){.worker = {w->name, w->name_len},
                            .position = w->position.has ? &w->position : NULL,
                            .status = !w->online ? VIEW_OFFLINE
                                      : w->stale ? VIEW_STALE
                                                 : VIEW_ONLINE,
-                           .tracker = {w->tracker, w->tracker_len}};
+                           .tracker = tracker_of(team, w)};
 }
 
 void team_each(const struct team *team, void (*visit)(void *context, const struct view_row *row), void *context) {
   for (const struct worker *w = team->newest; w; w = w->older) {
-    struct view_row row = row_of(w);
+    struct view_row row = team_row(team, w);
     visit(context, &row);
   }
 }
@@ -344,104 +316,7 @@ void team_each_ahead(const struct team *team, const struct team *than,
                      void (*visit)(void *context, const struct view_row *row), void *context) {
   for (const struct worker *w = team->newest; w; w = w->older) {
     if (!is_ahead(w, find(than, (struct slice){w->name, w->name_len}))) continue;
-    struct view_row row = row_of(w);
+    struct view_row row = team_row(team, w);
     visit(context, &row);
   }
-}
-
-static void encode_row(struct worker *w) {
-  char text[VIEW_ROW_BYTES];
-  struct view_row row = row_of(w);
-  size_t len = (size_t)(view_json_row(text, &row) - text);
-  if (len > w->row_capacity) {
-    free(w->row);
-    w->row_capacity = (uint16_t)((len + 31) & ~(size_t)15);  // some room: coordinates and speeds change their length
-    w->row = malloc(w->row_capacity);
-    if (!w->row) abort();
-  }
-  memcpy(w->row, text, len);
-  w->row_len = (uint16_t)len;
-  w->row_version = w->version;
-}
-
-// ---- frames ----
-
-static char *put(char *to, const char *text, size_t len) {
-  memcpy(to, text, len);
-  return to + len;
-}
-
-static char *put_string(char *to, const char *text) {
-  return put(to, text, strlen(text));
-}
-
-// `"version":V,"time_us":T`
-static char *put_stamp(char *to, uint64_t version, int64_t now_us) {
-  to = put_string(to, "\"version\":");
-  to = view_json_int(to, (int64_t)version);
-  to = put_string(to, ",\"time_us\":");
-  return view_json_int(to, now_us);
-}
-
-static char *put_head(char *to, const struct team *team, uint64_t cursor, int64_t now_us) {
-  if (cursor == 0) {
-    to = put_string(to, "event: snapshot\ndata: {\"team\":\"");
-    to = put_string(to, team->name);
-    to = put_string(to, "\",");
-    to = put_stamp(to, team->version, now_us);
-    to = put_string(to, ",\"columns\":");
-    to = put_string(to, view_columns);
-    return put_string(to, ",\"rows\":[");
-  }
-  to = put_string(to, "event: delta\ndata: {");
-  to = put_stamp(to, team->version, now_us);
-  return put_string(to, ",\"rows\":[");
-}
-
-static struct view_frame *encode(struct team *team, uint64_t cursor, int64_t now_us) {
-  static const char tail[] = "]}\n\n";
-  char head[512];
-  size_t head_len = (size_t)(put_head(head, team, cursor, now_us) - head), len = head_len + sizeof tail - 1;
-  uint32_t rows = 0;
-  for (struct worker *w = team->newest; w && w->version > cursor; w = w->older) {
-    if (w->row_version != w->version) encode_row(w);
-    len += w->row_len + (rows++ ? 1u : 0u);
-  }
-  struct view_frame *frame = view_frame_new(len, team->version, rows);
-  char *to = put(frame->data, head, head_len);
-  for (struct worker *w = team->newest; w && w->version > cursor; w = w->older) {
-    if (w != team->newest) *to++ = ',';
-    to = put(to, w->row, w->row_len);
-  }
-  put(to, tail, sizeof tail - 1);
-  return frame;
-}
-
-static struct view_frame *snapshot_frame(struct team *team, int64_t now_us) {
-  if (team->snapshot && now_us - team->snapshot_us > FRAME_MAX_AGE_US) {
-    view_frame_unref(team->snapshot);
-    team->snapshot = NULL;
-  }
-  if (!team->snapshot) {
-    team->snapshot = encode(team, 0, now_us);
-    team->snapshot_us = now_us;
-  }
-  return view_frame_ref(team->snapshot);
-}
-
-struct view_frame *team_frame(struct team *team, uint64_t cursor, int64_t now_us) {
-  if (cursor == 0) return snapshot_frame(team, now_us);
-  for (size_t i = 0; i < team->delta_count; i++) {
-    const struct delta *delta = &team->deltas[i];
-    if (delta->cursor == cursor && now_us - delta->at_us <= FRAME_MAX_AGE_US) return view_frame_ref(delta->frame);
-  }
-  struct delta *slot = &team->deltas[team->delta_next];
-  if (team->delta_count < DELTA_CACHE) {
-    team->delta_count++;
-  } else {
-    view_frame_unref(slot->frame);
-  }
-  team->delta_next = (team->delta_next + 1) % DELTA_CACHE;
-  *slot = (struct delta){cursor, now_us, encode(team, cursor, now_us)};
-  return view_frame_ref(slot->frame);
 }

@@ -20,8 +20,11 @@
 
 #include "position.h"
 #include "update.h"
+#include "view_filter.h"
 #include "view_frame.h"
 #include "view_json.h"
+#include "view_proto.h"
+#include "window.h"
 
 struct team;
 
@@ -62,8 +65,17 @@ void team_each(const struct team *team, void (*visit)(void *context, const struc
 void team_each_ahead(const struct team *team, const struct team *than,
                      void (*visit)(void *context, const struct view_row *row), void *context);
 
-// The frame for a viewer at this cursor: the whole team for 0, else what changed since (possibly no row at all).
-// Frames are cached while the state stays as it is; the caller gets a reference of its own.
-struct view_frame *team_frame(struct team *team, uint64_t cursor, int64_t now_us);
+// The frame that brings viewers at this cursor up to now: the whole team for 0, else what changed since (possibly no
+// row at all). Frames are cached while the state stays as it is; the caller gets a reference of its own.
+struct view_frame *team_frame(struct team *team, enum view_protocol protocol, uint64_t cursor, int64_t now_us);
+
+// The same for one viewer with a window, which then has the frame's rows shown; to be called only if the frame is then
+// sent. NULL if nothing in the window changed, unless `even_empty`. *spare, NULL at first, keeps the frame's memory for
+// the next, if nobody else has kept it by then; the caller gets a reference of its own.
+struct view_frame *team_window_frame(struct team *team, enum view_protocol protocol, uint64_t cursor,
+                                     struct window *window, bool even_empty, int64_t now_us, struct view_frame **spare);
+
+// Marks all whom a viewer without a window was shown at this cursor, for it has a window now.
+void team_fill_window(const struct team *team, uint64_t cursor, struct window *window);
 
 #endif

@@ -12,6 +12,7 @@ enum view_protocol {
   VIEW_SOCKET_JSON,      // /socket with muster.v1.json
   VIEW_SOCKET_PROTOBUF,  // /socket with muster.v1.protobuf
 };
+#define VIEW_PROTOCOLS 3
 
 #define VIEW_INTERVAL_MAX_MS 60000u
 

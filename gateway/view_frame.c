@@ -1,16 +1,21 @@
 // Frames are one block of memory: the counts, then the bytes.
 #include "view_frame.h"
 
-#include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+
+static struct view_frame *allocate(size_t capacity) {
+  struct view_frame *frame = malloc(sizeof *frame + capacity);
+  if (!frame) abort();
+  frame->refs = 1;
+  frame->capacity = capacity;
+  return frame;
+}
 
 struct view_frame *view_frame_new(size_t len, uint64_t version, uint32_t rows) {
-  struct view_frame *frame = malloc(sizeof *frame + len);
-  if (!frame) abort();
-  *frame = (struct view_frame){.refs = 1, .rows = rows, .version = version, .len = len};
+  struct view_frame *frame = allocate(len);
+  frame->rows = rows;
+  frame->version = version;
+  frame->len = len;
   return frame;
 }
 
@@ -18,25 +23,15 @@ void view_frame_unref(struct view_frame *frame) {
   if (frame && --frame->refs == 0) free(frame);
 }
 
-__attribute__((format(printf, 1, 2))) static struct view_frame *print(const char *format, ...) {
-  va_list args;
-  char text[256];
-  va_start(args, format);
-  int len = vsnprintf(text, sizeof text, format, args);
-  va_end(args);
-  struct view_frame *frame = view_frame_new((size_t)len, 0, 0);
-  memcpy(frame->data, text, (size_t)len);
-  return frame;
-}
-
-struct view_frame *view_frame_heartbeat(int64_t now_us) {
-  return print("event: heartbeat\ndata: {\"time_us\":%" PRId64 "}\n\n", now_us);
-}
-
-struct view_frame *view_frame_stale(int64_t since_us, const char *reason) {
-  return print("event: stale\ndata: {\"since_us\":%" PRId64 ",\"reason\":\"%s\"}\n\n", since_us, reason);
-}
-
-struct view_frame *view_frame_bye(const char *reason, unsigned retry_ms) {
-  return print("retry: %u\nevent: bye\ndata: {\"reason\":\"%s\",\"retry_ms\":%u}\n\n", retry_ms, reason, retry_ms);
+struct view_frame *view_frame_renew(struct view_frame **spare, size_t len, uint64_t version, uint32_t rows) {
+  if (!spare) return view_frame_new(len, version, rows);
+  if (!*spare || (*spare)->refs > 1 || (*spare)->capacity < len) {
+    view_frame_unref(*spare);
+    *spare = allocate(len + len / 2);
+  }
+  struct view_frame *frame = *spare;
+  frame->rows = rows;
+  frame->version = version;
+  frame->len = len;
+  return view_frame_ref(frame);
 }

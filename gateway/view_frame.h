@@ -10,6 +10,7 @@ struct view_frame {
   uint32_t rows;     // for the counters
   uint64_t version;  // of the team's state that a viewer has after this frame; 0 if the frame moves nothing
   size_t len;
+  size_t capacity;
   char data[];
 };
 
@@ -22,10 +23,8 @@ static inline struct view_frame *view_frame_ref(struct view_frame *frame) {
   return frame;
 }
 
-// Whole events that move nothing, as docs/http-api.md has them.
-struct view_frame *view_frame_heartbeat(int64_t now_us);
-struct view_frame *view_frame_stale(int64_t since_us, const char *reason);
-// Also sets the delay after which a browser's EventSource reconnects.
-struct view_frame *view_frame_bye(const char *reason, unsigned retry_ms);
+// The same in the memory of *spare, if nobody else holds that and it is large enough. *spare, NULL at first, keeps a
+// reference, and the caller gets another. Without a spare (NULL) it is view_frame_new.
+struct view_frame *view_frame_renew(struct view_frame **spare, size_t len, uint64_t version, uint32_t rows);
 
 #endif

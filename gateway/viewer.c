@@ -19,10 +19,18 @@ static void set_option(int fd, int level, int name, int value) {
   (void)setsockopt(fd, level, name, &value, sizeof value);
 }
 
-struct viewer *viewer_new(int fd, unsigned stall_ms) {
+struct viewer *viewer_new(const struct arrival *arrival, unsigned stall_ms) {
   struct viewer *viewer = calloc(1, sizeof *viewer);
   if (!viewer) abort();
+  int fd = arrival->fd;
   viewer->fd = fd;
+  viewer->place = arrival->place;
+  if (arrival->filter.has_box) viewer->window = window_new(&arrival->filter.box);
+  if (arrival->protocol != VIEW_SSE) {
+    viewer->reader = malloc(sizeof *viewer->reader);
+    if (!viewer->reader) abort();
+    ws_reader_init(viewer->reader);
+  }
   set_option(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_BYTES);
   set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_BYTES);
   set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
@@ -38,6 +46,10 @@ void viewer_free(struct viewer *viewer, bool reset) {
   }
   close(viewer->fd);
   view_frame_unref(viewer->frame);
+  view_frame_unref(viewer->reply);
+  window_free(viewer->window);
+  if (viewer->reader) ws_reader_fini(viewer->reader);
+  free(viewer->reader);
   free(viewer);
 }
 
@@ -71,4 +83,13 @@ enum viewer_status viewer_resume(struct viewer *viewer, uint64_t *taken) {
   viewer->frame = NULL;
   view_frame_unref(frame);
   return VIEWER_SENT;
+}
+
+ssize_t viewer_receive(struct viewer *viewer, void *bytes, size_t capacity) {
+  ssize_t len;
+  do {
+    len = recv(viewer->fd, bytes, capacity, MSG_DONTWAIT);
+  } while (len < 0 && errno == EINTR);
+  if (len < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return 0;
+  return len > 0 ? len : -1;
 }

@@ -7,8 +7,12 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
+#include "arrival.h"
 #include "view_frame.h"
+#include "window.h"
+#include "ws.h"
 
 struct lane;
 
@@ -18,6 +22,10 @@ struct viewer {
   struct lane *lane;
   struct view_frame *frame;  // unfinished, or NULL
   size_t offset;             // of what the socket has not taken yet
+  struct view_frame *reply;  // what is said to this viewer alone once the frame is finished, or NULL
+  struct window *window;     // the part that it is shown; NULL: the whole team
+  struct ws_reader *reader;  // of a WebSocket; else NULL
+  struct place *place;       // its own
   uint64_t cursor;           // the version it has, or will have with the unfinished frame; 0: nothing yet
   uint64_t progress_ms;      // while blocked: when the socket last took something
   int fd;
@@ -31,8 +39,8 @@ enum viewer_status {
   VIEWER_GONE,     // the connection is broken
 };
 
-// Sets the socket up for small buffers and no waiting. fd is the viewer's from now on.
-struct viewer *viewer_new(int fd, unsigned stall_ms);
+// Takes over the arrival's socket and place. Sets the socket up for small buffers and no waiting.
+struct viewer *viewer_new(const struct arrival *arrival, unsigned stall_ms);
 // Closes the socket; with reset, what the kernel still holds for it is thrown away.
 void viewer_free(struct viewer *viewer, bool reset);
 
@@ -41,5 +49,8 @@ void viewer_free(struct viewer *viewer, bool reset);
 enum viewer_status viewer_send(struct viewer *viewer, struct view_frame *frame, uint64_t *taken);
 // Goes on with the unfinished frame.
 enum viewer_status viewer_resume(struct viewer *viewer, uint64_t *taken);
+
+// Reads what the client sent: the number of bytes, 0 if there is nothing now, -1 if no more will come.
+ssize_t viewer_receive(struct viewer *viewer, void *bytes, size_t capacity);
 
 #endif

@@ -60,7 +60,7 @@ static void apply(struct screen *screen, const struct view_frame *frame) {
 }
 
 static void bring_up(struct screen *screen, struct team *team) {
-  struct view_frame *frame = team_frame(team, screen->version, now_us);
+  struct view_frame *frame = team_frame(team, VIEW_SSE, screen->version, now_us);
   apply(screen, frame);
   view_frame_unref(frame);
 }
@@ -240,8 +240,8 @@ static void test_frames_are_shared_while_nothing_changes(void **state) {
   uint64_t cursor = team_version(team);
   position = position_at(1001);
   team_merge_position(team, text("w-2"), &position, 0);
-  struct view_frame *a = team_frame(team, cursor, now_us), *b = team_frame(team, cursor, now_us);
-  struct view_frame *s = team_frame(team, 0, now_us), *t = team_frame(team, 0, now_us);
+  struct view_frame *a = team_frame(team, VIEW_SSE, cursor, now_us), *b = team_frame(team, VIEW_SSE, cursor, now_us);
+  struct view_frame *s = team_frame(team, VIEW_SSE, 0, now_us), *t = team_frame(team, VIEW_SSE, 0, now_us);
   assert_ptr_equal(a, b);
   assert_ptr_equal(s, t);
   assert_int_equal(a->rows, 1);
@@ -249,7 +249,7 @@ static void test_frames_are_shared_while_nothing_changes(void **state) {
   // A frame in a viewer's hands stays as it is while the team goes on.
   position = position_at(1002);
   team_merge_position(team, text("w-1"), &position, 0);
-  struct view_frame *c = team_frame(team, cursor, now_us), *u = team_frame(team, 0, now_us);
+  struct view_frame *c = team_frame(team, VIEW_SSE, cursor, now_us), *u = team_frame(team, VIEW_SSE, 0, now_us);
   assert_ptr_not_equal(a, c);
   assert_ptr_not_equal(s, u);
   assert_int_equal(a->rows, 1);
@@ -263,7 +263,7 @@ static void test_an_old_frame_is_made_anew_for_its_stamp(void **state) {
   (void)state;
   struct team *team = team_new("team-1");
   team_merge_worker(team, text("w-1"));
-  struct view_frame *a = team_frame(team, 0, now_us), *b = team_frame(team, 0, now_us + 2000000);
+  struct view_frame *a = team_frame(team, VIEW_SSE, 0, now_us), *b = team_frame(team, VIEW_SSE, 0, now_us + 2000000);
   assert_ptr_not_equal(a, b);
   assert_non_null(strstr(b->data, "\"time_us\":1784370002000000,"));
   view_frame_unref(a);
@@ -279,7 +279,7 @@ static void test_more_cursors_than_the_cache_holds(void **state) {
     struct position position = position_at(1000 + i);
     team_merge_position(team, text(worker_name((unsigned)i)), &position, 0);
   }
-  for (uint64_t i = 0; i < 10; i++) frames[i] = team_frame(team, i + 2, now_us);
+  for (uint64_t i = 0; i < 10; i++) frames[i] = team_frame(team, VIEW_SSE, i + 2, now_us);
   for (uint64_t i = 0; i < 10; i++) {
     assert_int_equal(frames[i]->rows, 9 - i);
     view_frame_unref(frames[i]);
