@@ -133,10 +133,7 @@ static int begin_frame(struct ws_reader *reader) {
   reader->frame_at = 0;
   if (!is_control(reader)) {
     if (len > WS_MESSAGE_MAX - reader->message_len) return WS_TOO_BIG;
-    if (reader->opcode == WS_CONTINUATION) {
-      reader->opcode = reader->head[0] & OPCODE;
-      reader->utf8 = (struct ws_utf8){0};
-    }
+    if (reader->opcode == WS_CONTINUATION) reader->opcode = reader->head[0] & OPCODE;
   }
   reader->frame_len = (uint16_t)len;
   return 0;

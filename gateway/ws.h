@@ -74,7 +74,7 @@ struct ws_reader {
   uint8_t head[14];      // the frame's header as it came
   uint8_t head_len;      // how much of it has come
   uint8_t opcode;        // of the unfinished message; WS_CONTINUATION if there is none
-  struct ws_utf8 utf8;   // of the unfinished message, if it is text
+  struct ws_utf8 utf8;   // of the unfinished message, if it is text; nothing is left between messages
 };
 
 void ws_reader_init(struct ws_reader *reader);

@@ -400,12 +400,14 @@ static void only_codes_that_may_be_sent_are_taken(void **state) {
 static void nothing_is_read_after_the_end(void **state) {
   (void)state;
   struct client client = {0};
+  put_text(&client, WS_TEXT, "begun");
   put_close(&client, WS_NORMAL, "");
   put_text(&client, FIN | WS_PING, "after");
   struct heard heard = {0};
   struct ws_reader reader;
   ws_reader_init(&reader);
   assert_int_equal(feed(&reader, client.bytes, client.len, &heard), WS_NORMAL);
+  assert_null(reader.message);  // of which a part was there
   client.len = 0;
   put_text(&client, FIN | WS_TEXT, "again");
   assert_int_equal(feed(&reader, client.bytes, client.len, &heard), WS_NORMAL);
