@@ -49,7 +49,7 @@ SRC_token := main
 LIBS_token :=
 UNIT_TESTS := buffer config decimal frame hist ident metrics position token update wire \
   backoff device device_message event_stream ledger motion spool trace watch ack batcher pgarray roll server_time session \
-  follow group numbers query replicas team team_frame time_text view_filter view_json ws
+  follow group numbers query replicas team team_frame time_text view_filter view_json view_proto ws
 
 # The map page, gateway/web: the page itself, what it uses of npm's packages, and what is made of them.
 WEB := index.html app.css icon.svg api.mjs app.mjs backoff.mjs basemap.mjs card.mjs finder.mjs format.mjs grid.mjs link.mjs \
