@@ -41,14 +41,17 @@ UNIT_gateway := follow group numbers query replicas team team_frame time_text vi
   view_proto window ws
 EXTRA_gateway = $(BUILD)/gen/web_assets.o
 LIBS_gateway := -lnats -lpq -lcivetweb -lcrypto
-SRC_simulator := audience backoff device device_conn device_message endpoint event_stream fleet ledger live \
-  main motion replay report run settings spool steady timeline trace watch_frame watch_team watcher
-UNIT_simulator := backoff device device_message event_stream ledger motion spool trace watch_frame watch_team
+SRC_simulator := answer audience backoff box device device_conn device_message endpoint event_stream fleet ledger live \
+  main message_stream motion replay report run settings spool steady timeline trace watch_frame watch_proto watch_stream \
+  watch_team watch_view watcher
+UNIT_simulator := answer backoff box device device_message event_stream ledger message_stream motion spool trace \
+  watch_frame watch_proto watch_stream watch_team watch_view
 LIBS_simulator :=
 SRC_token := main
 LIBS_token :=
 UNIT_TESTS := buffer config decimal frame hist ident metrics position token update wire \
-  backoff device device_message event_stream ledger motion spool trace watch ack batcher pgarray roll server_time session \
+  answer backoff box device device_message event_stream ledger message_stream motion spool trace watch watch_proto \
+  watch_stream watch_view ack batcher pgarray roll server_time session \
   follow group numbers query replicas team team_frame time_text view_filter view_json view_proto ws
 
 # The map page, gateway/web: the page itself, what it uses of npm's packages, and what is made of them.

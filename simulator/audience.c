@@ -33,6 +33,10 @@ static char *manager_token(void *context, const char *team) {
   return token;
 }
 
+static enum watch_protocol protocol_of(const struct audience_options *options, uint32_t turn) {
+  return options->mixed ? (enum watch_protocol)(turn % WATCH_PROTOCOLS) : options->protocol;
+}
+
 struct audience *audience_new(const struct audience_options *options, int64_t now_us) {
   struct audience *audience = calloc(1, sizeof *audience);
   if (!audience) abort();
@@ -40,6 +44,7 @@ struct audience *audience_new(const struct audience_options *options, int64_t no
   audience->swept_until_us = now_us;
   audience->host.loop = options->loop;
   audience->host.interval_ms = options->interval_ms;
+  audience->host.box = options->box;
   audience->host.measures = options->measures;
   audience->host.token = manager_token;
   audience->host.context = audience;
@@ -48,12 +53,12 @@ struct audience *audience_new(const struct audience_options *options, int64_t no
   audience->watchers = calloc(options->viewers, sizeof *audience->watchers);
   if (!audience->teams || !audience->watchers) abort();
   for (uint32_t i = 0; i < options->viewers; i++) {
-    uint32_t team = i % options->teams;
+    uint32_t team = i % options->teams, round = i / options->teams;
     char name[32];
     snprintf(name, sizeof name, "team-%u", team + 1);
     if (!audience->teams[team]) audience->teams[team] = watch_team_new(name);
-    watcher_init(&audience->watchers[i], &audience->host, audience->teams[team],
-                 &options->http[i / options->teams % options->http_count], random_fork(options->seed + 1, i),
+    watcher_init(&audience->watchers[i], &audience->host, protocol_of(options, team + round), audience->teams[team],
+                 &options->http[round % options->http_count], random_fork(options->seed + 1, i),
                  now_us + (int64_t)i * 1000000 / options->connect_rate);
   }
   return audience;
@@ -114,9 +119,12 @@ void audience_write_states(const struct audience *audience, struct buffer *out) 
   buffer_append_string(out, "[");
   for (uint32_t i = 0; i < audience->options.viewers; i++) {
     const struct watcher *watcher = &audience->watchers[i];
-    buffer_printf(out, "%s\n{\"viewer\":%u,\"team\":\"%s\",\"http\":\"%s\",\"gateway_connection\":%u,\"workers\":",
-                  i ? "," : "", i, watch_team_name(watcher->team), watcher->http->authority, watcher->connection);
-    watcher_write_state(watcher, out);
+    buffer_printf(out,
+                  "%s\n{\"viewer\":%u,\"team\":\"%s\",\"http\":\"%s\",\"protocol\":\"%s\",\"gateway_connection\":%u,"
+                  "\"workers\":",
+                  i ? "," : "", i, watch_team_name(watcher->view.team), watcher->http->authority,
+                  watch_protocol_name(watcher->stream.protocol), watcher->connection);
+    watch_view_write(&watcher->view, out);
     buffer_append_string(out, "}");
   }
   buffer_append_string(out, "\n]\n");

@@ -6,9 +6,11 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "box.h"
 #include "buffer.h"
 #include "endpoint.h"
 #include "totals.h"
+#include "watch_event.h"
 
 struct audience_options {
   uv_loop_t *loop;
@@ -18,7 +20,10 @@ struct audience_options {
   uint32_t busy_teams;    // in the others workers park, and their views stand still
   uint32_t connect_rate;  // first connections per second
   long interval_ms;       // as in watcher.h
+  const struct box *box;  // as in watcher.h; outlives the audience
   bool measures;          // as in watcher.h
+  bool mixed;             // protocols go round, beginning with `protocol`
+  enum watch_protocol protocol;
   uint64_t seed;
   const char *manager_token;  // for all viewers; "": one is minted for each viewer's team
   const char *worker_key;     // with this
@@ -26,7 +31,8 @@ struct audience_options {
 
 struct audience;
 
-// Viewer i watches team-(1 + i modulo teams); those of one team go round the addresses.
+// Viewer i watches team-(1 + i modulo teams); those of one team go round the addresses, and round the protocols if
+// these are mixed, beginning with another one in the next team.
 struct audience *audience_new(const struct audience_options *options, int64_t now_us);
 // When audience_open is 0.
 void audience_free(struct audience *audience);

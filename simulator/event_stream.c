@@ -1,11 +1,9 @@
-// Three layers: the head, the chunks, the events.
+// Two layers: the chunks, the events.
 #include "event_stream.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-#define HEAD_MAX_BYTES 32768u
 #define SIZE_LINE_MAX_BYTES 1024u
 #define EVENT_MAX_BYTES (64u << 20)
 #define KEEP_BYTES 4096u  // a buffer larger than this is given back once it is empty
@@ -15,8 +13,8 @@ struct sink {
   void *context;
 };
 
-void event_stream_init(struct event_stream *stream) {
-  *stream = (struct event_stream){.retry_after_s = -1, .retry_ms = -1};
+void event_stream_init(struct event_stream *stream, bool chunked) {
+  *stream = (struct event_stream){.phase = chunked ? EVENT_STREAM_SIZE : EVENT_STREAM_BODY, .retry_ms = -1};
 }
 
 void event_stream_fini(struct event_stream *stream) {
@@ -100,7 +98,6 @@ static size_t take_events(struct event_stream *stream, char *bytes, size_t len, 
 }
 
 static bool take_payload(struct event_stream *stream, uint8_t *bytes, size_t len, const struct sink *sink) {
-  if (stream->status != 200 || !stream->is_events) return true;
   struct buffer *pending = &stream->pending;
   if (pending->len == 0) {
     size_t used = take_events(stream, (char *)bytes, len, sink);
@@ -114,72 +111,16 @@ static bool take_payload(struct event_stream *stream, uint8_t *bytes, size_t len
   return true;
 }
 
-// ---- head ----
-
-static bool header_is(const char *line, size_t len, const char *name, const char **out_value, size_t *out_len) {
-  size_t name_len = strlen(name);
-  if (len <= name_len || line[name_len] != ':' || strncasecmp(line, name, name_len) != 0) return false;
-  const char *value = line + name_len + 1, *end = line + len;
-  while (value < end && (*value == ' ' || *value == '\t')) value++;
-  while (end > value && (end[-1] == ' ' || end[-1] == '\t')) end--;
-  *out_value = value;
-  *out_len = (size_t)(end - value);
-  return true;
-}
-
-static bool starts_with(const char *text, size_t len, const char *prefix) {
-  return len >= strlen(prefix) && strncasecmp(text, prefix, strlen(prefix)) == 0;
-}
-
-static void take_header(struct event_stream *stream, const char *line, size_t len, bool *out_chunked) {
-  const char *value;
-  size_t value_len;
-  if (header_is(line, len, "Content-Type", &value, &value_len)) {
-    stream->is_events = starts_with(value, value_len, "text/event-stream");
-  } else if (header_is(line, len, "Transfer-Encoding", &value, &value_len)) {
-    *out_chunked = starts_with(value, value_len, "chunked");
-  } else if (header_is(line, len, "Retry-After", &value, &value_len) && value_len > 0 && value_len < 6) {
-    int seconds = atoi(value);  // ends at the line's CR
-    stream->retry_after_s = seconds > 0 ? seconds : 0;
-  }
-}
-
-// Reads the whole head, its blank line included.
-static bool take_head(struct event_stream *stream, const char *head, size_t len) {
-  if (len < 14 || memcmp(head, "HTTP/1.", 7) != 0 || head[8] != ' ') return false;
-  int status = atoi(head + 9);
-  if (status < 100 || status > 999) return false;
-  bool chunked = false;
-  const char *end = head + len;
-  for (const char *line = (const char *)memchr(head, '\n', len) + 1; line < end;) {
-    const char *newline = memchr(line, '\n', (size_t)(end - line));
-    size_t line_len = (size_t)(newline - line);
-    if (line_len > 0 && line[line_len - 1] == '\r') line_len--;
-    take_header(stream, line, line_len, &chunked);
-    line = newline + 1;
-  }
-  if (status < 200) return true;  // an interim answer: another head follows
-  stream->status = status;
-  stream->phase = chunked ? EVENT_STREAM_SIZE : EVENT_STREAM_BODY;
-  return true;
-}
-
-// Moves bytes into stream->line until that ends in `mark`. Returns how many were taken.
-static size_t gather(struct event_stream *stream, const uint8_t *bytes, size_t len, const char *mark, bool *out_whole) {
-  size_t mark_len = strlen(mark);
-  for (size_t i = 0; i < len; i++) {
-    buffer_append(&stream->line, bytes + i, 1);
-    size_t have = stream->line.len;
-    if (have >= mark_len && memcmp(stream->line.data + have - mark_len, mark, mark_len) == 0) {
-      *out_whole = true;
-      return i + 1;
-    }
-  }
-  *out_whole = false;
-  return len;
-}
-
 // ---- chunks ----
+
+// Moves bytes into stream->line until that ends in a line feed. Returns how many were taken.
+static size_t gather(struct event_stream *stream, const uint8_t *bytes, size_t len, bool *out_whole) {
+  const uint8_t *newline = memchr(bytes, '\n', len);
+  size_t used = newline ? (size_t)(newline - bytes) + 1 : len;
+  buffer_append(&stream->line, bytes, used);
+  *out_whole = newline != NULL;
+  return used;
+}
 
 static bool take_size(struct event_stream *stream) {
   uint64_t size = 0;
@@ -203,14 +144,8 @@ static ptrdiff_t step(struct event_stream *stream, uint8_t *bytes, size_t len, c
   bool whole, good = true;
   size_t used = len;
   switch (stream->phase) {
-    case EVENT_STREAM_HEAD:
-      used = gather(stream, bytes, len, "\r\n\r\n", &whole);
-      if (whole) good = take_head(stream, (const char *)stream->line.data, stream->line.len);
-      if (whole) buffer_fini(&stream->line);
-      good = good && stream->line.len <= HEAD_MAX_BYTES;
-      break;
     case EVENT_STREAM_SIZE:
-      used = gather(stream, bytes, len, "\n", &whole);
+      used = gather(stream, bytes, len, &whole);
       if (whole) good = take_size(stream);
       if (whole) stream->line.len = 0;
       good = good && stream->line.len <= SIZE_LINE_MAX_BYTES;
@@ -222,10 +157,10 @@ static ptrdiff_t step(struct event_stream *stream, uint8_t *bytes, size_t len, c
       if (stream->chunk_left == 0) stream->phase = EVENT_STREAM_TAIL;
       break;
     case EVENT_STREAM_TAIL:  // the line end after a chunk's bytes
-      used = gather(stream, bytes, len, "\n", &whole);
+      used = gather(stream, bytes, len, &whole);
+      good = stream->line.len <= 2;
       if (whole) stream->phase = EVENT_STREAM_SIZE;
       if (whole) stream->line.len = 0;
-      good = stream->line.len <= 2;
       break;
     case EVENT_STREAM_BODY:
       good = take_payload(stream, bytes, len, sink);
@@ -234,16 +169,15 @@ static ptrdiff_t step(struct event_stream *stream, uint8_t *bytes, size_t len, c
   return good ? (ptrdiff_t)used : -1;
 }
 
-enum event_stream_status event_stream_receive(struct event_stream *stream, uint8_t *bytes, size_t len,
-                                              void (*on_event)(void *context, const struct event *event),
-                                              void *context) {
+enum stream_status event_stream_receive(struct event_stream *stream, uint8_t *bytes, size_t len,
+                                        void (*on_event)(void *context, const struct event *event), void *context) {
   const struct sink sink = {on_event, context};
   while (len > 0) {
     ptrdiff_t used = step(stream, bytes, len, &sink);
-    if (used < 0) return EVENT_STREAM_BAD;
+    if (used < 0) return STREAM_BAD;
     bytes += used;
     len -= (size_t)used;
-    if (stream->phase == EVENT_STREAM_CHUNK && stream->chunk_left == 0) return EVENT_STREAM_ENDED;
+    if (stream->phase == EVENT_STREAM_CHUNK && stream->chunk_left == 0) return STREAM_ENDED;
   }
-  return EVENT_STREAM_OPEN;
+  return STREAM_OPEN;
 }

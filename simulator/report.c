@@ -77,7 +77,9 @@ static void viewer_rows(const struct viewer_totals *v, struct buffer *out) {
   row_if(out, "viewer errors", v->errors);
   row_if(out, "stale", v->stales);
   row_if(out, "byes", v->byes);
+  row_if(out, "left the bbox", v->left);
   row_if(out, "rows going back", v->backward);
+  row_if(out, "rows outside the bbox", v->outside);
 }
 
 void report_table(const struct report *r, struct buffer *out) {
@@ -130,7 +132,10 @@ static void json_viewers(const struct viewer_totals *v, struct buffer *out) {
   field(out, "heartbeats", v->heartbeats);
   field(out, "stales", v->stales);
   field(out, "byes", v->byes);
+  field(out, "left_rows", v->left);
   field(out, "backward_rows", v->backward);
+  field(out, "outside_rows", v->outside);
+  field(out, "viewer_bytes", v->bytes);
   field(out, "viewer_connects", v->connects);
   field(out, "viewer_connect_failures", v->connect_failures);
   field(out, "viewer_reconnects", v->reconnects);

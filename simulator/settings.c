@@ -23,6 +23,10 @@ static const struct setting table[] = {
      "URL of the gateways, for the viewers; several with commas between share them", "MUSTER_HTTP_URL"},
     {"view-interval-ms", SETTING_INT, AT(view_interval_ms), "-1", -1, 60000,
      "interval_ms that viewers ask for; -1: the gateway's default", NULL},
+    {"view-protocol", SETTING_STRING, AT(view_protocol), "sse", 0, 0,
+     "how viewers are sent their views: sse, json or protobuf (both over a WebSocket), or mixed", NULL},
+    {"view-bbox", SETTING_STRING, AT(view_bbox), "", 0, 0,
+     "WEST,SOUTH,EAST,NORTH in degrees, the part of their team that viewers ask for; empty: all of it", NULL},
     {"replay", SETTING_STRING, AT(replay), "", 0, 0,
      "CSV file of fixes to play instead (columns time, worker, latitude, longitude)", NULL},
     {"speed", SETTING_NUMBER, AT(speed), "1", 0, 1000000, "replay so many times faster than it was recorded", NULL},
@@ -85,12 +89,29 @@ static const char *parse_http(const char *urls, struct settings_derived *derived
   }
 }
 
+static const char *parse_protocol(const char *name, struct settings_derived *derived) {
+  derived->view_mixed = strcmp(name, "mixed") == 0;
+  derived->view_protocol = WATCH_SSE;
+  if (derived->view_mixed) return NULL;
+  for (int i = 0; i < WATCH_PROTOCOLS; i++) {
+    derived->view_protocol = (enum watch_protocol)i;
+    if (strcmp(name, watch_protocol_name(derived->view_protocol)) == 0) return NULL;
+  }
+  return "is not sse, json, protobuf or mixed";
+}
+
 static enum config_status check(const struct settings *s, struct settings_derived *derived) {
   derived->http_count = 0;
   const char *fault = endpoint_parse(s->connect, &derived->device);
   if (fault) return bad("connect", s->connect, fault);
   fault = s->viewers ? parse_http(s->http, derived) : NULL;
   if (fault) return bad("http", s->http, fault);
+  fault = parse_protocol(s->view_protocol, derived);
+  if (fault) return bad("view-protocol", s->view_protocol, fault);
+  derived->has_view_box = *s->view_bbox;
+  if (derived->has_view_box && !box_parse(s->view_bbox, &derived->view_box)) {
+    return bad("view-bbox", s->view_bbox, "is not WEST,SOUTH,EAST,NORTH in degrees");
+  }
   if (!decimal_place(s->centre, &derived->latitude_e7, &derived->longitude_e7)) {
     return bad("centre", s->centre, "is not LATITUDE,LONGITUDE in degrees");
   }

@@ -5,8 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "box.h"
 #include "config.h"
 #include "endpoint.h"
+#include "watch_event.h"
 
 #define SETTINGS_HTTP_MAX 16
 
@@ -15,6 +17,7 @@ struct settings {
   double duration_s, park_s;
   char *connect, *http;
   long viewers, view_interval_ms;
+  char *view_protocol, *view_bbox;
   char *replay;
   double speed;
   bool as_fast_as_acked;
@@ -32,6 +35,10 @@ struct settings_derived {
   struct endpoint device, http[SETTINGS_HTTP_MAX];
   uint32_t http_count;
   int32_t latitude_e7, longitude_e7;
+  bool view_mixed;
+  enum watch_protocol view_protocol;  // unless they are mixed
+  bool has_view_box;
+  struct box view_box;
 };
 
 #define SETTINGS_PROGRAM "muster-simulator"

@@ -27,9 +27,12 @@ struct viewer_totals {
   uint64_t connects, connect_failures, reconnects;
   uint64_t errors;  // answers that are no stream, and streams that broke the rules
   uint64_t snapshots, deltas, heartbeats, stales, byes;
+  uint64_t bytes;          // that came on their connections
   uint64_t rows;           // of snapshots and deltas
   uint64_t snapshot_rows;  // of snapshots
+  uint64_t left;           // workers that deltas told had left the bbox
   uint64_t backward;       // rows of deltas older than what the view had
+  uint64_t outside;        // rows that are not in the bbox, and workers that left without having been in it
   struct hist view;        // from taken_at to the viewer, of the rows of deltas
 };
 

@@ -111,6 +111,13 @@ static bool read_columns(struct json *j, struct watch_columns *columns) {
   return true;
 }
 
+static bool degrees(struct token value, int limit, int64_t *out_e7) {
+  int32_t e7;
+  if (!decimal_degrees(value.data, value.len, limit, &e7)) return false;
+  *out_e7 = e7;
+  return true;
+}
+
 // Sets the part of a row that stands in this column.
 static bool set_column(struct watch_row *row, const struct watch_columns *columns, int column, bool text,
                        struct token value) {
@@ -128,13 +135,13 @@ static bool set_column(struct watch_row *row, const struct watch_columns *column
     row->has_position = !null;
     return null || decimal_parse(value.data, value.len, 0, &row->taken_at_us);
   }
-  if (column == columns->longitude) return null || decimal_degrees(value.data, value.len, 180, &row->longitude_e7);
-  if (column == columns->latitude) return null || decimal_degrees(value.data, value.len, 90, &row->latitude_e7);
+  if (column == columns->longitude) return null || degrees(value, 180, &row->longitude_e7);
+  if (column == columns->latitude) return null || degrees(value, 90, &row->latitude_e7);
   return true;
 }
 
 static bool read_row(struct json *j, const struct watch_columns *columns, struct watch_row *out) {
-  struct watch_row row = {0};
+  struct watch_row row = {.number = WATCH_NO_NUMBER};
   bool more = take(j, '[');
   if (!more) return false;
   for (int column = 0; more; column++) {
@@ -163,6 +170,19 @@ static bool read_rows(struct json *j, const struct watch_columns *columns,
   return true;
 }
 
+static bool read_left(struct json *j, void (*on_row)(void *context, const struct watch_row *row), void *context) {
+  if (!take(j, '[')) return false;
+  if (take(j, ']')) return true;
+  for (bool more = true; more;) {
+    struct token name;
+    if (!take_string(j, &name) || !ident_valid(name.data, name.len)) return false;
+    const struct watch_row row = {.worker = name.data, .worker_len = name.len, .number = WATCH_NO_NUMBER, .left = true};
+    on_row(context, &row);
+    if (!take_next(j, ']', &more)) return false;
+  }
+  return true;
+}
+
 bool watch_frame_read(const char *json, size_t len, struct watch_columns *columns,
                       void (*on_row)(void *context, const struct watch_row *row), void *context) {
   struct json j = {json, json + len};
@@ -177,6 +197,8 @@ bool watch_frame_read(const char *json, size_t len, struct watch_columns *column
     } else if (token_is(key, "rows")) {
       has_rows = true;
       good = read_rows(&j, columns, on_row, context);
+    } else if (token_is(key, "left")) {
+      good = read_left(&j, on_row, context);
     } else {
       good = skip_value(&j);
     }
@@ -195,4 +217,38 @@ bool watch_frame_number(const char *json, size_t len, const char *key, int64_t *
     if (!skip_value(&j) || !take_next(&j, '}', &more)) return false;
   }
   return false;
+}
+
+enum watch_kind watch_frame_kind(const char *name, size_t len) {
+  static const char *const names[] = {
+      [WATCH_SNAPSHOT] = "snapshot", [WATCH_DELTA] = "delta", [WATCH_HEARTBEAT] = "heartbeat",
+      [WATCH_STALE] = "stale",       [WATCH_BYE] = "bye",     [WATCH_ERROR] = "error",
+  };
+  for (size_t i = WATCH_SNAPSHOT; i <= WATCH_ERROR; i++) {
+    if (token_is((struct token){name, len}, names[i])) return (enum watch_kind)i;
+  }
+  return WATCH_OTHER;
+}
+
+struct watch_event watch_frame_open(const char *json, size_t len) {
+  static const struct watch_event bad = {.protocol = WATCH_JSON, .kind = WATCH_BAD};
+  struct json j = {json, json + len};
+  struct token key, name = {NULL, 0};
+  struct watch_event event = {.protocol = WATCH_JSON};
+  if (!take(&j, '{')) return bad;
+  for (bool more = true; more;) {
+    if (!take_string(&j, &key) || !take(&j, ':')) return bad;
+    skip_space(&j);
+    const char *value = j.at;
+    if (token_is(key, "event") ? !take_string(&j, &name) : !skip_value(&j)) return bad;
+    if (token_is(key, "data")) {
+      event.data = (const uint8_t *)value;
+      event.len = (size_t)(j.at - value);
+    }
+    if (!take_next(&j, '}', &more)) return bad;
+  }
+  skip_space(&j);
+  if (j.at != j.end || !name.data || !event.data) return bad;
+  event.kind = watch_frame_kind(name.data, name.len);
+  return event;
 }

@@ -6,13 +6,18 @@
 
 #include "buffer.h"
 #include "ident.h"
+#include "watch_proto.h"
 
 #define FRAMES 8
 #define FRAME_KEEP_BYTES (256u << 10)  // longer frames are read each time
 
+// The same bytes say the same in SSE and JSON; in protobuf a snapshot's and a delta's are of different messages.
 struct cached_frame {
   struct buffer bytes;
+  bool proto;
+  enum watch_kind kind;
   struct watch_columns before, after;
+  struct watch_base base;
   struct watch_change *changes;
   size_t count, capacity;
 };
@@ -112,7 +117,9 @@ static void add_change(void *context, const struct watch_row *row) {
     frame->changes = must(realloc(frame->changes, frame->capacity * sizeof *frame->changes));
   }
   frame->changes[frame->count++] = (struct watch_change){
-      .worker = worker_index(call->team, row->worker, row->worker_len),
+      .worker = row->worker ? worker_index(call->team, row->worker, row->worker_len) : WATCH_NO_WORKER,
+      .number = row->number,
+      .left = row->left,
       .has_position = row->has_position,
       .online = row->online,
       .taken_at_us = row->taken_at_us,
@@ -121,33 +128,42 @@ static void add_change(void *context, const struct watch_row *row) {
   };
 }
 
-static struct cached_frame *find_frame(struct watch_team *team, const char *json, size_t len,
-                                       struct watch_columns columns) {
+static struct cached_frame *find_frame(struct watch_team *team, const struct watch_event *event,
+                                       const struct watch_columns *columns) {
+  bool proto = event->protocol == WATCH_PROTOBUF;
   for (int i = 0; i < FRAMES; i++) {
     struct cached_frame *frame = &team->frames[i];
-    if (frame->bytes.len == len && len > 0 && memcmp(frame->bytes.data, json, len) == 0 &&
-        memcmp(&frame->before, &columns, sizeof columns) == 0) {
-      return frame;
-    }
+    if (frame->bytes.len != event->len || event->len == 0 || frame->proto != proto || frame->kind != event->kind)
+      continue;
+    if (memcmp(frame->bytes.data, event->data, event->len) != 0) continue;
+    if (proto || memcmp(&frame->before, columns, sizeof *columns) == 0) return frame;
   }
   return NULL;
 }
 
-bool watch_team_read(struct watch_team *team, const char *json, size_t len, struct watch_columns *columns,
-                     const struct watch_change **out_changes, size_t *out_count) {
-  struct cached_frame *frame = find_frame(team, json, len, *columns);
-  if (!frame) {
-    frame = &team->frames[team->next_frame++ % FRAMES];
-    frame->bytes.len = 0;
-    frame->count = 0;
-    frame->before = *columns;
-    struct read_call call = {team, frame};
-    if (!watch_frame_read(json, len, columns, add_change, &call)) return false;
-    frame->after = *columns;
-    if (len <= FRAME_KEEP_BYTES) buffer_append(&frame->bytes, json, len);
-  }
+// Reads it into the oldest place of the ring, and keeps it unless it is bad or too long.
+static struct cached_frame *read_frame(struct watch_team *team, const struct watch_event *event,
+                                       const struct watch_columns *columns) {
+  struct cached_frame *frame = &team->frames[team->next_frame++ % FRAMES];
+  struct read_call call = {team, frame};
+  frame->bytes.len = 0;
+  frame->count = 0;
+  frame->proto = event->protocol == WATCH_PROTOBUF;
+  frame->kind = event->kind;
+  frame->before = frame->after = *columns;
+  frame->base = (struct watch_base){0};
+  bool good = frame->proto ? watch_proto_read(event, &frame->base, add_change, &call)
+                           : watch_frame_read((const char *)event->data, event->len, &frame->after, add_change, &call);
+  if (good && event->len <= FRAME_KEEP_BYTES) buffer_append(&frame->bytes, event->data, event->len);
+  return good ? frame : NULL;
+}
+
+bool watch_team_read(struct watch_team *team, const struct watch_event *event, struct watch_columns *columns,
+                     struct watch_changes *out_changes) {
+  const struct cached_frame *frame = find_frame(team, event, columns);
+  if (!frame) frame = read_frame(team, event, columns);
+  if (!frame) return false;
   *columns = frame->after;
-  *out_changes = frame->changes;
-  *out_count = frame->count;
+  *out_changes = (struct watch_changes){frame->base, frame->changes, frame->count};
   return true;
 }

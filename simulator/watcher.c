@@ -1,41 +1,39 @@
-// A minimal HTTP client that follows one stream of events.
+// A connection's life: waiting, asking, following, closing.
 #include "watcher.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "backoff.h"
 #include "log.h"
+#include "random.h"
 #include "steady.h"
+#include "watch_frame.h"
+#include "watch_proto.h"
 
 #define SILENCE_US 40000000  // docs/http-api.md: a heartbeat comes every 15 s
 #define ANSWER_US 30000000
 #define LONGEST_WAIT_US 120000000
 
-struct watcher_row {
-  int64_t taken_at_us;
-  int32_t latitude_e7, longitude_e7;
-  bool known, has_position, online;
-};
-
-void watcher_init(struct watcher *watcher, struct watcher_host *host, struct watch_team *team,
-                  const struct endpoint *http, uint64_t seed, int64_t connect_us) {
+void watcher_init(struct watcher *watcher, struct watcher_host *host, enum watch_protocol protocol,
+                  struct watch_team *team, const struct endpoint *http, uint64_t seed, int64_t connect_us) {
   *watcher = (struct watcher){
       .host = host,
-      .team = team,
       .http = http,
       .random = seed,
       .connect_at_us = connect_us,
       .rows_us = connect_us,
-      .columns = WATCH_COLUMNS_UNKNOWN,
   };
-  event_stream_init(&watcher->stream);
+  watch_stream_init(&watcher->stream, protocol);
+  watch_view_init(&watcher->view, team, host->box);
 }
 
 void watcher_fini(struct watcher *watcher) {
-  event_stream_fini(&watcher->stream);
-  free(watcher->rows);
+  watch_stream_fini(&watcher->stream);
+  watch_view_fini(&watcher->view);
+}
+
+static const char *team_name(const struct watcher *watcher) {
+  return watch_team_name(watcher->view.team);
 }
 
 // ---- closing ----
@@ -44,25 +42,40 @@ static void on_closed(uv_handle_t *handle) {
   struct watcher *watcher = handle->data;
   watcher->state = WATCHER_WAITING;
   watcher->host->open--;
-  event_stream_fini(&watcher->stream);
-  event_stream_init(&watcher->stream);
+  enum watch_protocol protocol = watcher->stream.protocol;
+  watch_stream_fini(&watcher->stream);
+  watch_stream_init(&watcher->stream, protocol);
 }
 
 // How long to stay away: what the gateway asked for, or ever longer after failures; the `retry` of the stream else.
 static int64_t wait_us(struct watcher *watcher) {
   int64_t wait = watcher->retry_us;
-  if (wait < 0 && watcher->stream.retry_after_s >= 0) {
-    wait = backoff_jitter_us((int64_t)watcher->stream.retry_after_s * 2000000, &watcher->random);
-  }
-  if (wait < 0 && watcher->watching && watcher->stream.retry_ms >= 0) {
-    wait = backoff_jitter_us(watcher->stream.retry_ms * 1000, &watcher->random);
-  }
+  int retry_after_s = watcher->stream.answer.retry_after_s;
+  if (wait < 0 && retry_after_s >= 0) wait = backoff_jitter_us((int64_t)retry_after_s * 2000000, &watcher->random);
+  int64_t retry_ms = watch_stream_retry_ms(&watcher->stream);
+  if (wait < 0 && watcher->watching && retry_ms >= 0) wait = backoff_jitter_us(retry_ms * 1000, &watcher->random);
   if (wait < 0) wait = backoff_us(watcher->failures, &watcher->random);
   return wait < LONGEST_WAIT_US ? wait : LONGEST_WAIT_US;
 }
 
+// A control frame to the gateway, if the socket takes it at once; one that does not read is not waited for.
+static void say(struct watcher *watcher, enum message_opcode opcode, const uint8_t *bytes, size_t len) {
+  uint8_t frame[MESSAGE_CONTROL_BYTES];
+  uint32_t mask = (uint32_t)random_next(&watcher->random);
+  uv_buf_t buf = uv_buf_init((char *)frame, (unsigned)message_control(frame, opcode, bytes, len, mask));
+  uv_try_write((uv_stream_t *)&watcher->tcp, &buf, 1);
+}
+
+// Ours, or the answer to the gateway's: the same code again, or none (RFC 6455, 5.5.1).
+static void say_close(struct watcher *watcher) {
+  int heard = watch_stream_close_code(&watcher->stream), code = heard ? heard : MESSAGE_NORMAL;
+  const uint8_t bytes[2] = {(uint8_t)(code >> 8), (uint8_t)code};
+  say(watcher, MESSAGE_CLOSE, bytes, code == MESSAGE_NO_CODE ? 0 : sizeof bytes);
+}
+
 void watcher_close(struct watcher *watcher, int64_t now_us) {
   if (watcher->state == WATCHER_WAITING || watcher->state == WATCHER_CLOSING) return;
+  if (watcher->stream.protocol != WATCH_SSE && watch_stream_is_open(&watcher->stream)) say_close(watcher);
   watcher->connect_at_us = now_us + wait_us(watcher);
   watcher->failures = watcher->watching ? 0 : watcher->failures + 1;
   if (watcher->watching) watcher->host->watching--;
@@ -73,31 +86,11 @@ void watcher_close(struct watcher *watcher, int64_t now_us) {
 
 // ---- events ----
 
-static struct watcher_row *row_of(struct watcher *watcher, uint32_t worker) {
-  if (worker >= watcher->row_capacity) {
-    uint32_t capacity = watch_team_workers(watcher->team);
-    watcher->rows = realloc(watcher->rows, capacity * sizeof *watcher->rows);
-    if (!watcher->rows) abort();
-    memset(watcher->rows + watcher->row_capacity, 0, (capacity - watcher->row_capacity) * sizeof *watcher->rows);
-    watcher->row_capacity = capacity;
-  }
-  return &watcher->rows[worker];
-}
-
-static void apply(struct watcher *watcher, const struct watch_change *change, bool delta, int64_t now_us) {
-  struct watcher_host *host = watcher->host;
-  struct watcher_row *row = row_of(watcher, change->worker);
-  if (delta && change->has_position) {
-    bool newer = !row->has_position || change->taken_at_us > row->taken_at_us;
-    if (newer && host->measures) hist_record(&host->totals.view, now_us - change->taken_at_us);
-    if (row->has_position && change->taken_at_us < row->taken_at_us) host->totals.backward++;
-  }
-  *row = (struct watcher_row){change->taken_at_us,  change->latitude_e7, change->longitude_e7, true,
-                              change->has_position, change->online};
-}
-
-static bool event_is(const struct event *event, const char *name) {
-  return event->name_len == strlen(name) && memcmp(event->name, name, event->name_len) == 0;
+// Says the first thing that breaks the rules, and counts them all.
+static void count_error(struct watcher *watcher, const char *what, const void *bytes, size_t len) {
+  if (watcher->host->totals.errors++ > 0) return;
+  log_warn(what, "team=%s protocol=%s data=%s", team_name(watcher), watch_protocol_name(watcher->stream.protocol),
+           LOG_TEXT(bytes, len));
 }
 
 static void start_watching(struct watcher *watcher) {
@@ -108,49 +101,58 @@ static void start_watching(struct watcher *watcher) {
   watcher->ever_watching = true;
 }
 
-static void take_rows(struct watcher *watcher, const struct event *event, bool delta) {
+static void take_rows(struct watcher *watcher, const struct watch_event *event) {
   struct watcher_host *host = watcher->host;
-  const struct watch_change *changes;
   size_t count;
   int64_t now_us = steady_us();
-  if (!watch_team_read(watcher->team, event->data, event->data_len, &watcher->columns, &changes, &count) ||
-      (delta && !watcher->watching)) {
-    if (host->totals.errors++ == 0) {
-      log_warn("bad_event", "team=%s event=%s data=%s", watch_team_name(watcher->team), delta ? "delta" : "snapshot",
-               LOG_TEXT(event->data, event->data_len));
-    }
+  if ((event->kind == WATCH_DELTA && !watcher->watching) ||
+      !watch_view_take(&watcher->view, event, now_us, host->measures, &host->totals, &count)) {
+    count_error(watcher, "bad_event", event->data, event->len);
     return;
   }
-  if (!delta) {
-    for (uint32_t i = 0; i < watcher->row_capacity; i++) watcher->rows[i].known = watcher->rows[i].has_position = false;
-    start_watching(watcher);
-    host->totals.snapshot_rows += count;
-  }
-  for (size_t i = 0; i < count; i++) apply(watcher, &changes[i], delta, now_us);
-  host->totals.rows += count;
+  if (event->kind == WATCH_SNAPSHOT) start_watching(watcher);
   if (count) host->changed_us = watcher->rows_us = now_us;
 }
 
-static void on_event(void *context, const struct event *event) {
+static bool read_retry(const struct watch_event *event, int64_t *out_ms) {
+  if (event->protocol == WATCH_PROTOBUF) return watch_proto_retry(event, out_ms);
+  return watch_frame_number((const char *)event->data, event->len, "retry_ms", out_ms) && *out_ms >= 0;
+}
+
+static void on_event(void *context, const struct watch_event *event) {
   struct watcher *watcher = context;
   struct viewer_totals *totals = &watcher->host->totals;
-  if (event_is(event, "delta")) {
-    totals->deltas++;
-    take_rows(watcher, event, true);
-  } else if (event_is(event, "snapshot")) {
-    totals->snapshots++;
-    take_rows(watcher, event, false);
-  } else if (event_is(event, "heartbeat")) {
-    totals->heartbeats++;
-  } else if (event_is(event, "stale")) {
-    totals->stales++;
-  } else if (event_is(event, "bye")) {
-    int64_t retry_ms;
-    totals->byes++;
-    if (watch_frame_number(event->data, event->data_len, "retry_ms", &retry_ms) && retry_ms >= 0) {
-      watcher->retry_us = retry_ms * 1000;
-    }
+  int64_t retry_ms;
+  switch (event->kind) {
+    case WATCH_SNAPSHOT:
+      totals->snapshots++;
+      take_rows(watcher, event);
+      break;
+    case WATCH_DELTA:
+      totals->deltas++;
+      take_rows(watcher, event);
+      break;
+    case WATCH_HEARTBEAT:
+      totals->heartbeats++;
+      break;
+    case WATCH_STALE:
+      totals->stales++;
+      break;
+    case WATCH_BYE:
+      totals->byes++;
+      if (read_retry(event, &retry_ms)) watcher->retry_us = retry_ms * 1000;
+      break;
+    case WATCH_ERROR:
+    case WATCH_BAD:
+      count_error(watcher, event->kind == WATCH_BAD ? "bad_event" : "error_event", event->data, event->len);
+      break;
+    case WATCH_OTHER:
+      break;
   }
+}
+
+static void on_ping(void *context, const uint8_t *bytes, size_t len) {
+  say(context, MESSAGE_PONG, bytes, len);
 }
 
 // ---- reading ----
@@ -161,30 +163,37 @@ static void give_scratch(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
   *buf = uv_buf_init((char *)watcher->host->in, sizeof watcher->host->in);
 }
 
-// An answer that is no stream of events: 404 and 503 pass, so they are only counted; others are said once.
-static void check_answer(struct watcher *watcher, int64_t now_us) {
-  const struct event_stream *stream = &watcher->stream;
-  if (stream->status == 0 || (stream->status == 200 && stream->is_events)) return;
+// An answer that is no stream: 404, 429 and 503 pass, so they are only counted; others are said once.
+static bool is_refused(struct watcher *watcher) {
+  int status = watch_stream_refused(&watcher->stream);
+  if (status == 0) return false;
   struct viewer_totals *totals = &watcher->host->totals;
-  bool passes = stream->status == 404 || stream->status == 503 || stream->status == 429;
-  if (!passes && totals->errors++ == 0) {
-    log_warn("stream_refused", "team=%s status=%d", watch_team_name(watcher->team), stream->status);
-  }
-  watcher_close(watcher, now_us);
+  bool passes = status == 404 || status == 503 || status == 429;
+  if (!passes && totals->errors++ == 0) log_warn("stream_refused", "team=%s status=%d", team_name(watcher), status);
+  return true;
+}
+
+// The gateway's close: only that it goes, or is full, is no fault of ours or its own.
+static void check_close(struct watcher *watcher) {
+  int code = watch_stream_close_code(&watcher->stream);
+  bool passes = code == 0 || code == MESSAGE_NORMAL || code == MESSAGE_GOING_AWAY || code == MESSAGE_TRY_LATER;
+  if (!passes && watcher->host->totals.errors++ == 0) log_warn("closed", "team=%s code=%d", team_name(watcher), code);
 }
 
 static void on_read(uv_stream_t *tcp, ssize_t count, const uv_buf_t *buf) {
+  static const struct watch_stream_events events = {on_event, on_ping};
   struct watcher *watcher = tcp->data;
   if (count == 0 || watcher->state != WATCHER_OPEN) return;
   int64_t now_us = steady_us();
   watcher->heard_us = now_us;
-  enum event_stream_status status = EVENT_STREAM_ENDED;
+  enum stream_status status = STREAM_ENDED;
   if (count > 0) {
-    status = event_stream_receive(&watcher->stream, (uint8_t *)buf->base, (size_t)count, on_event, watcher);
+    watcher->host->totals.bytes += (uint64_t)count;
+    status = watch_stream_receive(&watcher->stream, (uint8_t *)buf->base, (size_t)count, &events, watcher);
   }
-  if (status == EVENT_STREAM_BAD) watcher->host->totals.errors++;
-  check_answer(watcher, now_us);
-  if (status != EVENT_STREAM_OPEN || watcher->retry_us >= 0) watcher_close(watcher, now_us);
+  if (status == STREAM_BAD) count_error(watcher, "bad_stream", buf->base, 0);
+  if (status == STREAM_ENDED) check_close(watcher);
+  if (is_refused(watcher) || status != STREAM_OPEN || watcher->retry_us >= 0) watcher_close(watcher, now_us);
 }
 
 // ---- opening ----
@@ -198,15 +207,15 @@ static void on_request_written(uv_write_t *request, int status) {
 
 static void ask(struct watcher *watcher) {
   struct watcher_host *host = watcher->host;
-  const char *team = watch_team_name(watcher->team);
+  char *token = host->token(host->context, team_name(watcher));
+  const struct watch_request wanted = {.path = watcher->http->path,
+                                       .authority = watcher->http->authority,
+                                       .team = team_name(watcher),
+                                       .token = token,
+                                       .interval_ms = host->interval_ms,
+                                       .box = host->box};
   struct buffer text = {0};
-  char *token = host->token(host->context, team);
-  buffer_printf(&text, "GET %s/api/v1/teams/%s/stream", watcher->http->path, team);
-  if (host->interval_ms >= 0) buffer_printf(&text, "?interval_ms=%ld", host->interval_ms);
-  buffer_printf(&text,
-                " HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nAccept: text/event-stream\r\n"
-                "Cache-Control: no-cache\r\n\r\n",
-                watcher->http->authority, token);
+  watch_stream_ask(watcher->stream.protocol, &wanted, &text);
   free(token);
   uv_write_t *request = malloc(sizeof *request);
   if (!request) abort();
@@ -262,21 +271,4 @@ void watcher_poll(struct watcher *watcher, int64_t now_us) {
     int64_t patience_us = watcher->watching ? SILENCE_US : ANSWER_US;
     if (now_us - watcher->heard_us > patience_us) watcher_close(watcher, now_us);
   }
-}
-
-void watcher_write_state(const struct watcher *watcher, struct buffer *out) {
-  const char *comma = "";
-  buffer_append_string(out, "{");
-  for (uint32_t i = 0; i < watcher->row_capacity; i++) {
-    const struct watcher_row *row = &watcher->rows[i];
-    if (!row->known) continue;
-    buffer_printf(out, "%s\"%s\":", comma, watch_team_worker(watcher->team, i));
-    if (row->has_position) {
-      buffer_printf(out, "[%" PRId64 ",%d,%d]", row->taken_at_us, row->latitude_e7, row->longitude_e7);
-    } else {
-      buffer_append_string(out, "[null,null,null]");
-    }
-    comma = ",";
-  }
-  buffer_append_string(out, "}");
 }

@@ -129,19 +129,80 @@ static void finds_a_number_by_its_key(void **state) {
   assert_false(watch_frame_number(bye, sizeof bye - 1, "reason", &value));
 }
 
+static void tells_who_left(void **state) {
+  (void)state;
+  static const char delta[] =
+      "{\"version\":5,\"rows\":[[\"a\",5,1,1,0,\"online\",null]],\"left\":[\"van-7\",\"bike-3\"]}";
+  struct watch_columns columns = WATCH_COLUMNS_UNKNOWN;
+  assert_true(read_text(SNAPSHOT, &columns));
+  assert_false(rows[0].left || rows[1].left);
+  row_count = 0;
+  assert_true(read_text(delta, &columns));
+  assert_int_equal(row_count, 3);
+  assert_false(rows[0].left);
+  assert_true(rows[1].left && rows[2].left);
+  assert_string_equal(names[1], "van-7");
+  assert_string_equal(names[2], "bike-3");
+  assert_true(read_text("{\"rows\":[],\"left\":[]}", &columns));
+  assert_int_equal(row_count, 3);
+  assert_false(read_text("{\"rows\":[],\"left\":[5]}", &columns));
+  assert_false(read_text("{\"rows\":[],\"left\":[\"a b\"]}", &columns));
+  assert_false(read_text("{\"rows\":[],\"left\":[\"a\"", &columns));
+}
+
+static void takes_messages_of_a_socket_apart(void **state) {
+  (void)state;
+  static const char message[] = " {\"event\" : \"delta\", \"more\":[1], \"data\": {\"rows\":[]} } ";
+  static const char *const bad[] = {"",
+                                    "{}",
+                                    "[]",
+                                    "{\"event\":\"delta\"}",
+                                    "{\"data\":{}}",
+                                    "{\"event\":5,\"data\":{}}",
+                                    "{\"event\":\"delta\",\"data\":{}",
+                                    "{\"event\":\"delta\",\"data\":{}} x"};
+  struct watch_event event = watch_frame_open(message, sizeof message - 1);
+  assert_int_equal(event.protocol, WATCH_JSON);
+  assert_int_equal(event.kind, WATCH_DELTA);
+  assert_int_equal(event.len, 11);
+  assert_memory_equal(event.data, "{\"rows\":[]}", 11);
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    if (watch_frame_open(bad[i], strlen(bad[i])).kind != WATCH_BAD) fail_msg("taken: %s", bad[i]);
+  }
+}
+
+static void knows_events_by_their_names(void **state) {
+  (void)state;
+  static const char *const known[] = {"snapshot", "delta", "heartbeat", "stale", "bye", "error"};
+  for (size_t i = 0; i < 6; i++) assert_int_equal(watch_frame_kind(known[i], strlen(known[i])), WATCH_SNAPSHOT + i);
+  assert_int_equal(watch_frame_kind("message", 7), WATCH_OTHER);
+  assert_int_equal(watch_frame_kind("delt", 4), WATCH_OTHER);
+}
+
 // ---- watch_team ----
+
+static struct watch_event json_event(enum watch_kind kind, const char *json) {
+  return (struct watch_event){WATCH_SSE, kind, (const uint8_t *)json, strlen(json)};
+}
+
+static bool read_json(struct watch_team *team, enum watch_kind kind, const char *json, struct watch_columns *columns,
+                      struct watch_changes *out) {
+  const struct watch_event event = json_event(kind, json);
+  return watch_team_read(team, &event, columns, out);
+}
 
 static void viewers_of_a_team_share_names_and_frames(void **state) {
   (void)state;
   struct watch_team *team = watch_team_new("team-1");
   struct watch_columns first = WATCH_COLUMNS_UNKNOWN, second = WATCH_COLUMNS_UNKNOWN;
-  const struct watch_change *changes, *again;
-  size_t count;
-  assert_true(watch_team_read(team, SNAPSHOT, strlen(SNAPSHOT), &first, &changes, &count));
-  assert_int_equal(count, 2);
-  assert_string_equal(watch_team_worker(team, changes[1].worker), "bike-3");
-  assert_true(watch_team_read(team, SNAPSHOT, strlen(SNAPSHOT), &second, &again, &count));
-  assert_ptr_equal(again, changes);  // not read a second time
+  struct watch_changes changes, again;
+  struct watch_event socket = json_event(WATCH_SNAPSHOT, SNAPSHOT);
+  assert_true(read_json(team, WATCH_SNAPSHOT, SNAPSHOT, &first, &changes));
+  assert_int_equal(changes.count, 2);
+  assert_string_equal(watch_team_worker(team, changes.rows[1].worker), "bike-3");
+  socket.protocol = WATCH_JSON;  // says it in the same bytes
+  assert_true(watch_team_read(team, &socket, &second, &again));
+  assert_ptr_equal(again.rows, changes.rows);  // not read a second time
   assert_memory_equal(&first, &second, sizeof first);
   assert_int_equal(watch_team_workers(team), 2);
   watch_team_free(team);
@@ -152,12 +213,11 @@ static void a_frame_that_was_bad_is_not_remembered_as_good(void **state) {
   static const char bad[] = "{\"rows\":[[\"a\"";
   struct watch_team *team = watch_team_new("team-1");
   struct watch_columns columns = WATCH_COLUMNS_UNKNOWN;
-  const struct watch_change *changes;
-  size_t count;
-  assert_true(watch_team_read(team, SNAPSHOT, strlen(SNAPSHOT), &columns, &changes, &count));
-  for (int i = 0; i < 20; i++) assert_false(watch_team_read(team, bad, sizeof bad - 1, &columns, &changes, &count));
-  assert_true(watch_team_read(team, SNAPSHOT, strlen(SNAPSHOT), &columns, &changes, &count));
-  assert_int_equal(count, 2);
+  struct watch_changes changes;
+  assert_true(read_json(team, WATCH_SNAPSHOT, SNAPSHOT, &columns, &changes));
+  for (int i = 0; i < 20; i++) assert_false(read_json(team, WATCH_DELTA, bad, &columns, &changes));
+  assert_true(read_json(team, WATCH_SNAPSHOT, SNAPSHOT, &columns, &changes));
+  assert_int_equal(changes.count, 2);
   watch_team_free(team);
 }
 
@@ -165,17 +225,16 @@ static void a_team_indexes_any_number_of_workers(void **state) {
   (void)state;
   struct watch_team *team = watch_team_new("team-1");
   struct watch_columns columns = WATCH_COLUMNS_UNKNOWN;
-  const struct watch_change *changes;
-  size_t count;
-  assert_true(watch_team_read(team, SNAPSHOT, strlen(SNAPSHOT), &columns, &changes, &count));
+  struct watch_changes changes;
+  assert_true(read_json(team, WATCH_SNAPSHOT, SNAPSHOT, &columns, &changes));
   for (int round = 0; round < 2; round++) {
     for (int i = 0; i < 3000; i++) {
       char json[128];
       snprintf(json, sizeof json, "{\"version\":%d,\"rows\":[[\"w-%d\",%d,1,2,3,\"online\",\"t\"]]}", round, i, i);
-      assert_true(watch_team_read(team, json, strlen(json), &columns, &changes, &count));
-      assert_int_equal(count, 1);
-      assert_int_equal(changes[0].worker, i + 2);
-      assert_int_equal(changes[0].taken_at_us, i);
+      assert_true(read_json(team, WATCH_DELTA, json, &columns, &changes));
+      assert_int_equal(changes.count, 1);
+      assert_int_equal(changes.rows[0].worker, i + 2);
+      assert_int_equal(changes.rows[0].taken_at_us, i);
     }
   }
   assert_int_equal(watch_team_workers(team), 3002);
@@ -193,6 +252,9 @@ int main(void) {
       TEST(refuses_what_is_no_frame),
       TEST(every_frame_cut_short_is_refused),
       TEST(finds_a_number_by_its_key),
+      TEST(tells_who_left),
+      TEST(takes_messages_of_a_socket_apart),
+      TEST(knows_events_by_their_names),
       TEST(viewers_of_a_team_share_names_and_frames),
       TEST(a_frame_that_was_bad_is_not_remembered_as_good),
       TEST(a_team_indexes_any_number_of_workers),
