@@ -23,6 +23,9 @@ ifdef SANITIZE
 CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined
 LDFLAGS += -fsanitize=$(SANITIZE)
 endif
+ifdef COVERAGE
+CFLAGS += -fsanitize-coverage=trace-pc
+endif
 LIBS_common := -luv -ljwt -lcjson -lprotobuf-c -lpthread -lm
 
 # ---- sources: every file is named here ----
@@ -127,6 +130,21 @@ $(BUILD)/test/test_%: $(BUILD)/test/unit/test_%.o $(UNIT_OBJECTS)
 unit: $(UNIT_TESTS:%=$(BUILD)/test/test_%)
 	@for test in $^; do $$test || exit 1; done
 
+# Parsers held against any bytes, in a build of their own; docs/testing.md. A SEED does the same runs each time.
+FUZZ := view_filter ws
+RUNS ?= 100000
+FUZZ_SEED = $(or $(SEED),$(shell date +%s))
+$(BUILD)/test/fuzz/fuzz.o: CFLAGS := $(filter-out -fsanitize-coverage=%,$(CFLAGS))
+$(BUILD)/test/fuzz_%: $(BUILD)/test/fuzz/fuzz_%.o $(BUILD)/test/fuzz/fuzz.o $(UNIT_OBJECTS)
+	@mkdir -p $(@D)
+	$(SAY) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -lcrypto $(LIBS_common) -o $@
+.PHONY: fuzz fuzz-programs
+fuzz-programs: $(FUZZ:%=$(BUILD)/test/fuzz_%)
+fuzz:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz SANITIZE=address,undefined COVERAGE=1 fuzz-programs
+	@for target in $(FUZZ); do $(BUILD)/fuzz/test/fuzz_$$target $(RUNS) $(FUZZ_SEED) || exit 1; done
+
 # The page's types, and the tests of its parts that need no browser.
 .PHONY: check-web
 check-web: node_modules/.package-lock.json
@@ -175,7 +193,7 @@ test-suites: check-drill drill
 test:
 	deploy/deps.sh build test
 	$(MAKE) --no-print-directory --keep-going --jobs=1 test-suites
-test-suites: unit system
+test-suites: unit fuzz system
 
 .PHONY: check check-all
 check:
@@ -235,7 +253,8 @@ help:
 	@echo 'make up       starts everything in the background, writes .run/env'
 	@echo '              (TRACKERS=$(TRACKERS) GATEWAYS=$(GATEWAYS) DEVICE_PORT=$(DEVICE_PORT) HTTP_PORT=$(HTTP_PORT))'
 	@echo 'make status   shows what runs; make down stops it and keeps its data'
-	@echo 'make test     all tests: unit, page, system'
+	@echo 'make test     all tests: unit, fuzz, page, system, drill'
+	@echo 'make fuzz     throws broken bytes at the parsers (RUNS=$(RUNS) SEED=number)'
 	@echo 'make drill    breaks a stack under load and checks that nothing is lost (FAULTS=$(FAULTS) SEED=number)'
 	@echo 'make check    format, warnings of gcc and clang, headers, include fences, docs that match the programs'
 	@echo 'make docs     writes docs/configuration.md from what --help says'

@@ -1,0 +1,110 @@
+// view_filter.c: what is refused changes nothing; what is taken is a filter within its limits, and the same again when
+// it is written in the other ways.
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../gateway/view_filter.h"
+#include "fuzz.h"
+#include "view.pb-c.h"
+
+#define E7 10000000
+
+static bool same_box(const struct view_box *a, const struct view_box *b) {
+  return memcmp(a, b, sizeof *a) == 0;
+}
+
+static void print_degrees(char to[16], int32_t e7) {
+  snprintf(to, 16, "%s%d.%07d", e7 < 0 ? "-" : "", abs(e7) / E7, abs(e7) % E7);
+}
+
+static void check_box(const struct view_box *box) {
+  fuzz_check(abs(box->west_e7) <= 180 * E7 && abs(box->east_e7) <= 180 * E7);
+  fuzz_check(box->south_e7 >= -90 * E7 && box->south_e7 <= box->north_e7 && box->north_e7 <= 90 * E7);
+  fuzz_check(view_box_has(box, box->south_e7, box->west_e7) && view_box_has(box, box->north_e7, box->east_e7));
+  fuzz_check(view_box_has(box, box->south_e7, 180 * E7) == view_box_has(box, box->south_e7, -180 * E7));
+  char west[16], south[16], east[16], north[16], text[80], json[96];
+  print_degrees(west, box->west_e7);
+  print_degrees(south, box->south_e7);
+  print_degrees(east, box->east_e7);
+  print_degrees(north, box->north_e7);
+  snprintf(text, sizeof text, "%s,%s,%s,%s", west, south, east, north);
+  struct view_box again;
+  fuzz_check(view_box_parse(text, &again) && same_box(&again, box));
+  struct view_filter filter = {.interval_ms = 77};
+  const char *fault;
+  snprintf(json, sizeof json, "{\"bbox\":[%s]}", text);
+  fuzz_check(view_filter_read(VIEW_SOCKET_JSON, json, strlen(json), &filter, &fault));
+  fuzz_check(filter.has_box && filter.interval_ms == 77 && same_box(&filter.box, box));
+  Muster__ViewBox edges = MUSTER__VIEW_BOX__INIT;
+  edges.has_west_e7 = edges.has_south_e7 = edges.has_east_e7 = edges.has_north_e7 = true;
+  edges.west_e7 = box->west_e7, edges.south_e7 = box->south_e7;
+  edges.east_e7 = box->east_e7, edges.north_e7 = box->north_e7;
+  Muster__ViewFilter message = MUSTER__VIEW_FILTER__INIT;
+  message.bbox = &edges;
+  uint8_t packed[64];
+  filter.has_box = false;
+  fuzz_check(
+      view_filter_read(VIEW_SOCKET_PROTOBUF, packed, muster__view_filter__pack(&message, packed), &filter, &fault));
+  fuzz_check(filter.has_box && same_box(&filter.box, box));
+}
+
+static void check_message(enum view_protocol protocol, const uint8_t *bytes, size_t len) {
+  struct view_filter filter = {.interval_ms = 77, .has_box = true, .box = {1, 2, 3, 4}}, before = filter;
+  const char *fault = NULL;
+  if (!view_filter_read(protocol, bytes, len, &filter, &fault)) {
+    fuzz_check(fault && memcmp(&filter, &before, sizeof filter) == 0);
+    return;
+  }
+  fuzz_check(!fault && filter.interval_ms <= VIEW_INTERVAL_MAX_MS);
+  if (filter.has_box && !same_box(&filter.box, &before.box)) check_box(&filter.box);
+  before = filter;
+  fuzz_check(view_filter_read(protocol, bytes, len, &filter, &fault));
+  fuzz_check(filter.interval_ms == before.interval_ms && filter.has_box == before.has_box);
+  fuzz_check(same_box(&filter.box, &before.box));
+}
+
+// The first byte says what the others are.
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len) {
+  if (len == 0) return 0;
+  if (bytes[0] == 'j' || bytes[0] == 'p') {
+    check_message(bytes[0] == 'j' ? VIEW_SOCKET_JSON : VIEW_SOCKET_PROTOBUF, bytes + 1, len - 1);
+    return 0;
+  }
+  char *text = strndup((const char *)bytes + 1, len - 1);
+  struct view_box box = {1, 2, 3, 4}, before = box;
+  if (view_box_parse(text, &box)) {
+    check_box(&box);
+  } else {
+    fuzz_check(same_box(&box, &before));
+  }
+  free(text);
+  return 0;
+}
+
+_Bool fuzz_seed(size_t index, fuzz_input to, size_t *out_len) {
+#define SEED(text) \
+  { text, sizeof text - 1 }
+  static const struct {
+    const char *bytes;
+    size_t len;
+  } seeds[] = {
+      SEED("b8.5417231,47.3768812,8.6,47.4"),
+      SEED("b-180,-90,180,90"),
+      SEED("b179.99999995,-20,-180,+10."),
+      SEED("j{\"bbox\":[8.5417231,-47.3768812,8.6,47.4],\"interval_ms\":250}"),
+      SEED("j {\"interval_ms\" : 0, \"bbox\": null }"),
+      SEED("j{\"bbox\":[170,-2e1,-1.7E+2,1e-7]}"),
+      SEED("j{}"),
+      SEED("p"),
+      SEED("p\x0a\x08\x08\x02\x10\x02\x18\x02\x20\x04\x18\xfa\x01"),
+      SEED("p\x10\x01\x18\x05"),
+      SEED("p\x0a\x18\x08\xff\xcf\xd3\xb5\x0d\x10\xff\xd0\xac\xf3\xfe\xff\xff\xff\xff\x01\x18\x81\x80\x04\x20\x04"),
+  };
+#undef SEED
+  if (index >= sizeof seeds / sizeof *seeds) return 0;
+  memcpy(to, seeds[index].bytes, *out_len = seeds[index].len);
+  return 1;
+}
