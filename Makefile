@@ -31,6 +31,7 @@ LIBS_common := -luv -ljwt -lcjson -lprotobuf-c -lpthread -lm
 # ---- sources: every file is named here ----
 PROTO := device team view
 COMMON := buffer clock config decimal frame hist ident log mailbox metrics position subject token update wire
+COMMON += $(if $(findstring address,$(SANITIZE)),leaks)
 SRC_tracker := ack admin batcher conn intake main message pgarray publish recorder roll server server_time session store store_days store_write undertaker
 UNIT_tracker := ack batcher message pgarray roll server_time session
 EXTRA_tracker = $(BUILD)/gen/schema_files.o
