@@ -136,7 +136,7 @@ static struct cached_frame *find_frame(struct watch_team *team, const struct wat
     if (frame->bytes.len != event->len || event->len == 0 || frame->proto != proto || frame->kind != event->kind)
       continue;
     if (memcmp(frame->bytes.data, event->data, event->len) != 0) continue;
-    if (proto || memcmp(&frame->before, columns, sizeof *columns) == 0) return frame;
+    if (memcmp(&frame->before, columns, sizeof *columns) == 0) return frame;
   }
   return NULL;
 }

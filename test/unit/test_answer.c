@@ -49,6 +49,15 @@ static void tells_what_kind_of_stream_it_is(void **state) {
   }
 }
 
+static void another_upgrade_is_none(void **state) {
+  (void)state;
+  static const char text[] = "HTTP/1.1 101 X\r\nUpgrade: websockets\r\n\r\n";
+  struct answer answer;
+  assert_int_equal(take(&answer, text, sizeof text - 1, 0), sizeof text - 1);
+  assert_false(answer.is_socket);
+  answer_fini(&answer);
+}
+
 static void leaves_the_body_where_it_is(void **state) {
   (void)state;
   static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nretry-after:  7 \r\n\r\n{\"error\":1}\r\n\r\n";
@@ -96,13 +105,14 @@ static void refuses_what_is_no_http_and_an_endless_head(void **state) {
   memset(endless, 'x', sizeof endless);
   assert_int_equal(take(&answer, endless, 32768, 0), 32768);
   answer_fini(&answer);
-  assert_int_equal(take(&answer, endless, sizeof endless, 100), -1);
+  assert_int_equal(take(&answer, endless, 32769, 100), -1);
   answer_fini(&answer);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(tells_what_kind_of_stream_it_is),
+      cmocka_unit_test(another_upgrade_is_none),
       cmocka_unit_test(leaves_the_body_where_it_is),
       cmocka_unit_test(an_interim_answer_is_passed_over),
       cmocka_unit_test(values_that_are_too_long_are_none_we_know),

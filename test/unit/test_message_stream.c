@@ -132,8 +132,7 @@ static void refuses_what_no_server_may_send(void **state) {
     const char *bytes;
     size_t len;
   } bad[] = {
-      {TEXT_OF("\x81\x81\x00\x00\x00\x00"
-               "a")},  // masked
+      {TEXT_OF("\x81\x81x\x8a\x02yz")},  // masked, but good if it were not
       {TEXT_OF("\xc1\x01"
                "a")},  // a reserved bit
       {TEXT_OF("\x83\x01"
@@ -151,8 +150,8 @@ static void refuses_what_no_server_may_send(void **state) {
       {TEXT_OF("\x82\x7f\x00\x00\x00\x00\x00\x00\xff\xff")},
       {TEXT_OF("\x82\x7f\x00\x00\x00\x00\x04\x00\x00\x01")},  // more than 64 MiB
       {TEXT_OF("\x82\x7f\xff\xff\xff\xff\xff\xff\xff\xff")},
-      {TEXT_OF("\x88\x01\x03")},      // half a code
-      {TEXT_OF("\x88\x02\x00\x07")},  // a code that is none
+      {TEXT_OF("\x89\x02\x03\xe8\x88\x01\x03")},  // half a code, after a whole one
+      {TEXT_OF("\x88\x02\x00\x07")},              // a code that is none
   };
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     for (size_t cut = 0; cut <= bad[i].len; cut++) {

@@ -208,6 +208,23 @@ static void viewers_of_a_team_share_names_and_frames(void **state) {
   watch_team_free(team);
 }
 
+static void the_same_bytes_by_other_columns_are_read_again(void **state) {
+  (void)state;
+  static const char delta[] = "{\"rows\":[[\"a\",5,1,2,3,\"online\",\"t\"]]}";
+  struct watch_team *team = watch_team_new("team-1");
+  struct watch_columns columns = WATCH_COLUMNS_UNKNOWN, swapped;
+  struct watch_changes changes;
+  assert_true(read_json(team, WATCH_SNAPSHOT, SNAPSHOT, &columns, &changes));
+  swapped = columns;
+  swapped.longitude = columns.latitude;
+  swapped.latitude = columns.longitude;
+  assert_true(read_json(team, WATCH_DELTA, delta, &columns, &changes));
+  assert_int_equal(changes.rows[0].longitude_e7, 10000000);
+  assert_true(read_json(team, WATCH_DELTA, delta, &swapped, &changes));
+  assert_int_equal(changes.rows[0].longitude_e7, 20000000);
+  watch_team_free(team);
+}
+
 static void a_frame_that_was_bad_is_not_remembered_as_good(void **state) {
   (void)state;
   static const char bad[] = "{\"rows\":[[\"a\"";
@@ -256,6 +273,7 @@ int main(void) {
       TEST(takes_messages_of_a_socket_apart),
       TEST(knows_events_by_their_names),
       TEST(viewers_of_a_team_share_names_and_frames),
+      TEST(the_same_bytes_by_other_columns_are_read_again),
       TEST(a_frame_that_was_bad_is_not_remembered_as_good),
       TEST(a_team_indexes_any_number_of_workers),
   };

@@ -99,6 +99,10 @@ static void a_socket_must_answer_our_key_and_protocol(void **state) {
   assert_heard(WATCH_JSON, TEXT_OF(SOCKET_HEAD("muster.v1.protobuf") "\x81\x00"), STREAM_OPEN, "", 101);
   assert_heard(WATCH_PROTOBUF, TEXT_OF(SOCKET_HEAD("muster.v1.json") "\x81\x00"), STREAM_OPEN, "", 101);
   assert_heard(WATCH_JSON,
+               TEXT_OF("HTTP/1.1 101 X\r\nUpgrade: h2c\r\nSec-WebSocket-Protocol: muster.v1.json\r\n"
+                       "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n\x81\x00"),
+               STREAM_OPEN, "", 101);
+  assert_heard(WATCH_JSON,
                TEXT_OF("HTTP/1.1 101 X\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: muster.v1.json\r\n"
                        "Sec-WebSocket-Accept: t3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n\x81\x00"),
                STREAM_OPEN, "", 101);
@@ -110,6 +114,8 @@ static void messages_of_the_wrong_kind_are_bad(void **state) {
                TEXT_OF(SOCKET_HEAD("muster.v1.json") "\x82\x03\x0a\x01x"
                                                      "\x81\x02{}"),
                STREAM_OPEN, "7=\x0a\x01x;7={};", 0);
+  assert_heard(WATCH_JSON, TEXT_OF(SOCKET_HEAD("muster.v1.json") "\x82\x1c{\"event\":\"delta\",\"data\":{2}}"),
+               STREAM_OPEN, "7={\"event\":\"delta\",\"data\":{2}};", 0);
   assert_heard(WATCH_PROTOBUF,
                TEXT_OF(SOCKET_HEAD("muster.v1.protobuf") "\x81\x03\x0a\x01x"
                                                          "\x82\x02\x0a\x05"),

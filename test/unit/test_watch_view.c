@@ -75,6 +75,27 @@ static void counts_rows_that_go_back_and_measures_those_that_are_new(void **stat
   assert_true(totals.backward == 0 && totals.view.total == 1 && totals.view.max_us == 1000);
   assert_true(take_json(WATCH_DELTA, "{\"rows\":[[\"a\",1998999,8.5,47.5,\"online\"]]}"));
   assert_true(totals.backward == 1 && totals.view.total == 1);
+  assert_true(take_json(WATCH_SNAPSHOT, SNAPSHOT("")));
+  assert_true(take_json(WATCH_DELTA, "{\"rows\":[[\"a\",1000000,8.5,47.5,\"online\"]]}"));
+  assert_true(totals.backward == 1 && totals.view.total == 2);  // a snapshot begins anew
+}
+
+static void measures_nothing_where_clocks_have_nothing_in_common(void **state) {
+  (void)state;
+  static const char delta[] = "{\"rows\":[[\"a\",1000000,8.5,47.5,\"online\"]]}";
+  const struct watch_event event = {WATCH_JSON, WATCH_DELTA, (const uint8_t *)delta, sizeof delta - 1};
+  size_t count;
+  assert_true(take_json(WATCH_SNAPSHOT, SNAPSHOT("")));
+  assert_true(watch_view_take(&view, &event, 2000000, false, &totals, &count));
+  assert_true(count == 1 && totals.rows == 1 && totals.view.total == 0);
+}
+
+static void who_never_sent_a_position_is_in_no_box(void **state) {
+  (void)state;
+  static const struct box around_0 = {-10000000, -10000000, 10000000, 10000000};
+  view.box = &around_0;
+  assert_true(take_json(WATCH_SNAPSHOT, SNAPSHOT("[\"a\",5,0,0,\"online\"],[\"b\",null,null,null,\"online\"]")));
+  assert_int_equal(totals.outside, 1);
 }
 
 static void who_left_the_box_is_shown_no_more_until_it_comes_back(void **state) {
@@ -242,6 +263,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(keeps_the_last_row_of_every_worker),
       TEST(counts_rows_that_go_back_and_measures_those_that_are_new),
+      TEST(measures_nothing_where_clocks_have_nothing_in_common),
+      TEST(who_never_sent_a_position_is_in_no_box),
       TEST(who_left_the_box_is_shown_no_more_until_it_comes_back),
       TEST(counts_what_does_not_belong_into_the_box),
       TEST(nobody_leaves_a_whole_team),
