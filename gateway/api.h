@@ -13,6 +13,7 @@ void api_session_clear(struct gateway *gateway, struct http_request *request, st
 void api_config(struct gateway *gateway, struct http_request *request, struct http_response *response);
 void api_teams(struct gateway *gateway, struct http_request *request, struct http_response *response);
 void api_positions(struct gateway *gateway, struct http_request *request, struct http_response *response);
+void api_socket(struct gateway *gateway, struct http_request *request, struct http_response *response);
 void api_stream(struct gateway *gateway, struct http_request *request, struct http_response *response);
 void api_track(struct gateway *gateway, struct http_request *request, struct http_response *response);
 void api_cluster(struct gateway *gateway, struct http_request *request, struct http_response *response);

@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "hash.h"
 #include "log.h"
+#include "places.h"
 #include "viewer_input.h"
 
 #define BUCKETS 1024
@@ -156,6 +157,7 @@ static void take_attach(struct fanout *fanout, struct order *order) {
   struct arrival *arrival = order->arrival;
   if (fanout->draining) {
     close(arrival->fd);
+    places_release(arrival->place);
   } else {
     channel_add_viewer(find_or_open(fanout, order->team), &fanout->stage, arrival);
   }

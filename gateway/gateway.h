@@ -10,11 +10,13 @@
 #include "feed.h"
 #include "gateway_metrics.h"
 #include "join.h"
+#include "places.h"
 #include "replicas.h"
 #include "tracks.h"
 
 struct gateway_config {
   char *id, *listen, *nats_url, *database_url, *token_key, *style_url, *log_level;
+  long max_viewers, max_viewers_per_team, max_viewers_per_token;
   long interval_ms, linger_ms, stall_ms, stale_after_ms, track_places, track_max_days, compare_interval_s,
       backlog_bytes;
 };
@@ -29,6 +31,7 @@ struct gateway {
   struct fanout *fanout;
   struct join *join;
   struct tracks *tracks;
+  struct places *places;
   char *content_policy;   // of the page, see assets.h
   _Atomic bool draining;  // not ready, and no new streams
 };

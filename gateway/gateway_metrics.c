@@ -25,7 +25,13 @@ static void register_viewers(struct gateway_metrics *m, struct metrics *r) {
   m->viewers_opened = metrics_counter(r, "muster_gateway_viewers_opened_total", "", "Viewers that came.");
   m->viewers_closed[CLOSE_GONE] = metrics_counter(r, closed, "reason=\"gone\"", closed_help);
   m->viewers_closed[CLOSE_STALLED] = metrics_counter(r, closed, "reason=\"stalled\"", closed_help);
+  m->viewers_closed[CLOSE_PROTOCOL] = metrics_counter(r, closed, "reason=\"protocol\"", closed_help);
   m->viewers_closed[CLOSE_DRAIN] = metrics_counter(r, closed, "reason=\"drain\"", closed_help);
+  static const char refused[] = "muster_gateway_viewers_refused_total",
+                    refused_help[] = "Viewers refused because there were enough, by limit.";
+  m->viewers_refused[0] = metrics_counter(r, refused, "limit=\"process\"", refused_help);
+  m->viewers_refused[1] = metrics_counter(r, refused, "limit=\"team\"", refused_help);
+  m->viewers_refused[2] = metrics_counter(r, refused, "limit=\"token\"", refused_help);
   m->teams = metrics_gauge(r, "muster_gateway_teams", "", "Teams whose state is held here.");
   m->frames_sent = metrics_counter(r, "muster_gateway_frames_sent_total", "", "Frames given to viewers' sockets.");
   m->rows_sent = metrics_counter(r, "muster_gateway_rows_sent_total", "", "Rows in those frames.");

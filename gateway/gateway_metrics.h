@@ -25,6 +25,7 @@ extern const char *const track_end_names[TRACK_ENDS];
 
 struct gateway_metrics {
   struct metric *viewers, *viewers_blocked, *viewers_opened, *viewers_closed[CLOSE_REASONS];
+  struct metric *viewers_refused[3];  // by places_status, less 1
   struct metric *teams;
   struct metric *frames_sent, *rows_sent, *bytes_sent;
   struct metric *live_batches, *live_bad, *live_dropped, *live_changes;

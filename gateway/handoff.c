@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -18,9 +19,15 @@
 
 #include "log.h"
 #include "server.h"
+#include "tcp_count.h"
 
 #define HANDOFF_BASE 512
 #define FILES_MIN 1024
+#define FILES_MOST 1048576u
+#define SPARE_FILES 64u  // tracks are handed over, too
+#define HEADERS_MOST 64  // CivetWeb's MG_MAX_HEADERS
+#define SLOTS_MAX 64
+#define LEARNING ((const void *)1)
 #define TEST_TIMEOUT_S 3
 
 bool handoff_prepare(void) {
@@ -37,6 +44,27 @@ bool handoff_prepare(void) {
   log_info("file_limit", "files=%" PRIu64, (uint64_t)limit.rlim_cur);
   return true;
 }
+
+unsigned handoff_capacity(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return 0;
+  return (unsigned)(limit.rlim_cur < FILES_MOST ? limit.rlim_cur : FILES_MOST) - HANDOFF_BASE - SPARE_FILES;
+}
+
+// ---- connections ----
+
+// CivetWeb's user data of a connection.
+struct link {
+  unsigned requests;  // so far, with the one that is handled now
+  uint64_t bytes;     // of their heads
+  const char *end;    // of this one's head, in CivetWeb's buffer; NULL if that is not known
+};
+
+// A connection is a slot of CivetWeb's, and each slot has its buffer. Written while the server starts, then only read.
+static struct {
+  _Atomic(const void *) connection;
+  const char *buffer;
+} slots[SLOTS_MAX];
 
 static bool is_connection(int fd, const struct mg_request_info *info, const struct in_addr *remote) {
   struct sockaddr_in address;
@@ -56,13 +84,81 @@ static int find_descriptor(const struct mg_request_info *info) {
       if (is_connection(fd, info, &remote)) return fd;
     }
   }
-  errno = ENOTSOCK;
   return -1;
+}
+
+// CivetWeb has cut the head into strings in place: the two bytes of the last line's end, and the very last byte of the
+// head, are NUL now. So behind the last value is NUL NUL CR NUL. (A head with bare line feeds is NUL NUL and then what
+// follows; its end cannot be told, and it is not needed.) With more headers than it keeps, the rest is not cut.
+static const char *end_of_head(const struct mg_request_info *info) {
+  if (info->num_headers < 1 || info->num_headers >= HEADERS_MOST) return NULL;
+  const char *value = info->http_headers[info->num_headers - 1].value, *at = value + strlen(value);
+  return at[1] == '\0' && at[2] == '\r' && at[3] == '\0' ? at + 4 : NULL;
+}
+
+void handoff_request(void *connection) {
+  const struct mg_request_info *info = mg_get_request_info(connection);
+  struct link *link = info->conn_data;
+  if (!link) {
+    link = calloc(1, sizeof *link);
+    if (!link) abort();
+    mg_set_user_connection_data(connection, link);
+  }
+  link->requests++;
+  link->end = end_of_head(info);
+  if (link->end) link->bytes += (uint64_t)(link->end - info->request_method);
+}
+
+void handoff_closed(const void *connection) {
+  free(mg_get_user_connection_data(connection));
+}
+
+void handoff_learn(void *connection) {
+  for (size_t i = 0; i < SLOTS_MAX; i++) {
+    const void *free_slot = NULL;
+    if (slots[i].connection == connection) return;
+    if (slots[i].connection) continue;
+    if (!atomic_compare_exchange_strong(&slots[i].connection, &free_slot, LEARNING)) continue;
+    slots[i].buffer = mg_get_request_info(connection)->request_method;
+    slots[i].connection = connection;
+    return;
+  }
+}
+
+static bool begins_its_buffer(const void *connection) {
+  for (size_t i = 0; i < SLOTS_MAX && slots[i].connection; i++) {
+    if (slots[i].connection == connection) {
+      return slots[i].buffer == mg_get_request_info(connection)->request_method;
+    }
+  }
+  return false;
+}
+
+// ---- handing over ----
+
+bool handoff_early(void *connection, void **out_bytes, size_t *out_len) {
+  const struct mg_request_info *info = mg_get_request_info(connection);
+  const struct link *link = mg_get_user_connection_data(connection);
+  uint64_t read;
+  *out_bytes = NULL;
+  *out_len = 0;
+  if (!link || !link->end || !tcp_count_read(find_descriptor(info), &read) || read < link->bytes) return false;
+  size_t len = (size_t)(read - link->bytes);
+  if (len == 0) return true;
+  if (link->requests != 1 || !begins_its_buffer(connection)) return false;
+  *out_bytes = malloc(len);
+  if (!*out_bytes) abort();
+  memcpy(*out_bytes, link->end, len);
+  *out_len = len;
+  return true;
 }
 
 int handoff_detach(void *connection) {
   int fd = find_descriptor(mg_get_request_info(connection));
-  if (fd < 0) return -1;
+  if (fd < 0) {
+    errno = ENOTSOCK;
+    return -1;
+  }
   int mine = fcntl(fd, F_DUPFD_CLOEXEC, HANDOFF_BASE);
   if (mine < 0) return -1;
   int dummy = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -80,25 +176,37 @@ int handoff_detach(void *connection) {
 
 // ---- the self-test ----
 
+// The client sends this behind its request at once.
+static const char early_text[] = "early";
+
 struct test {
   sem_t closed;  // CivetWeb is done with the connection
   int fd;        // what was handed over
+  bool early;    // and with it, exactly what was sent early
   int client;
 };
 
 static int on_test_request(struct mg_connection *connection) {
   struct test *test = mg_get_request_info(connection)->user_data;
+  void *early;
+  size_t len;
+  handoff_request(connection);
+  handoff_learn(connection);
+  test->early =
+      handoff_early(connection, &early, &len) && len == sizeof early_text - 1 && memcmp(early, early_text, len) == 0;
+  free(early);
   test->fd = handoff_detach(connection);
   return 200;
 }
 
 static void on_test_closed(const struct mg_connection *connection) {
   struct test *test = mg_get_user_data(mg_get_context(connection));
+  handoff_closed(connection);
   sem_post(&test->closed);
 }
 
 static bool connect_client(struct test *test, const struct mg_context *context) {
-  static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\nearly";
   struct mg_server_port port;
   if (mg_get_server_ports(context, 1, &port) < 1) return false;
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port.port)};
@@ -128,6 +236,7 @@ static const char *run_test(struct test *test, struct mg_context **context) {
   until.tv_sec += TEST_TIMEOUT_S;
   if (sem_timedwait(&test->closed, &until) < 0) return "CivetWeb does not let go of the connection";
   if (test->fd < HANDOFF_BASE) return "the socket was not found";
+  if (!test->early) return "what the client sent behind its request was not found";
   if (!passes(test, "first")) return "the socket does not survive CivetWeb's closing";
   server_end(*context, "127.0.0.1");
   *context = NULL;
@@ -148,6 +257,7 @@ bool handoff_self_test(void) {
   if (test.fd >= 0) close(test.fd);
   if (test.client >= 0) close(test.client);
   sem_destroy(&test.closed);
+  memset(slots, 0, sizeof slots);  // that server is no more
   if (fault) log_error("handoff_self_test_failed", "fault=\"%s\" civetweb=%s", fault, mg_version());
   return !fault;
 }

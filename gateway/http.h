@@ -17,6 +17,7 @@ struct http_request {
   char team[IDENT_MAX_BYTES + 1];                                                          // {team} of the path
   char worker[IDENT_MAX_BYTES + 1];  // {worker} of the path, "" if it has none
   struct token token;                // of routes that want one
+  uint64_t token_hash;               // names that token
   void *connection;                  // for handoff_detach
 };
 
@@ -29,6 +30,9 @@ struct http_response {
   size_t fixed_len;
   bool detached;  // the socket has a new owner: nothing is to be sent
 };
+
+// Any other header; NULL if it is absent.
+const char *http_request_header(const struct http_request *request, const char *name);
 
 static inline void http_header(struct http_response *response, const char *name, const char *value) {
   buffer_printf(&response->header, "%s: %s\r\n", name, value);

@@ -28,6 +28,12 @@ static const struct setting settings[] = {
     {"token-key", SETTING_SECRET, FIELD(token_key), "", .help = "key that tokens are signed with, 32 bytes at least"},
     {"style-url", SETTING_STRING, FIELD(style_url), "https://tiles.openfreemap.org/styles/liberty",
      .help = "style of the base map (MapLibre style JSON)"},
+    {"max-viewers", SETTING_INT, FIELD(max_viewers), "0", 0, 1000000,
+     .help = "live views at the same time; 0: as many as the limit of open files allows"},
+    {"max-viewers-per-team", SETTING_INT, FIELD(max_viewers_per_team), "0", 0, 1000000,
+     .help = "live views of one team; 0: no limit"},
+    {"max-viewers-per-token", SETTING_INT, FIELD(max_viewers_per_token), "1000", 0, 1000000,
+     .help = "live views with the same token; 0: no limit"},
     {"interval-ms", SETTING_INT, FIELD(interval_ms), "100", 0, 60000,
      .help = "a viewer gets at most one frame in this time, unless it asks for another"},
     {"linger-ms", SETTING_INT, FIELD(linger_ms), "10000", 0, 3600000,
@@ -97,8 +103,19 @@ static void need_leave(void *context, const char *team) {
   join_leave(((struct gateway *)context)->join, team);
 }
 
+static struct places *make_places(const struct gateway_config *c) {
+  unsigned fit = handoff_capacity(), wanted = c->max_viewers ? (unsigned)c->max_viewers : fit;
+  if (wanted > fit) log_warn("too_few_files", "max_viewers=%u fit=%u hint=\"raise ulimit -n\"", wanted, fit);
+  struct places_limits limits = {.process = wanted < fit ? wanted : fit,
+                                 .team = (unsigned)c->max_viewers_per_team,
+                                 .token = (unsigned)c->max_viewers_per_token};
+  log_info("viewer_limits", "process=%u team=%u token=%u", limits.process, limits.team, limits.token);
+  return places_new(&limits);
+}
+
 static void make_parts(struct gateway *g) {
   g->registry = metrics_new();
+  g->places = make_places(&g->config);
   gateway_metrics_register(&g->metrics, g->registry);
   g->replicas = replicas_new();
   g->directory = directory_new(g->config.database_url, (int64_t)g->config.stale_after_ms * 1000);
@@ -133,6 +150,7 @@ static void free_parts(struct gateway *g) {
   free(g->content_policy);
   directory_free(g->directory);
   replicas_free(g->replicas);
+  places_free(g->places);
   metrics_free(g->registry);
 }
 

@@ -7,6 +7,7 @@
 #include "api.h"
 #include "assets.h"
 #include "clock.h"
+#include "hash.h"
 #include "query.h"
 
 enum access { OPEN, TOKEN };
@@ -28,6 +29,7 @@ static const struct route routes[] = {
     {"GET", "/api/v1/teams", TOKEN, api_teams},
     {"GET", "/api/v1/teams/{team}/positions", TOKEN, api_positions},
     {"GET", "/api/v1/teams/{team}/stream", TOKEN, api_stream},
+    {"GET", "/api/v1/teams/{team}/socket", TOKEN, api_socket},
     {"GET", "/api/v1/teams/{team}/track", TOKEN, api_track},
     {"GET", "/api/v1/teams/{team}/workers/{worker}/track", TOKEN, api_track},
     {"GET", "/api/v1/cluster", TOKEN, api_cluster},
@@ -76,6 +78,7 @@ static bool authorize(struct gateway *gateway, struct http_request *request, str
     api_fail(response, 401, "unauthorized", "%s", token_status_text(status));
     return false;
   }
+  request->token_hash = hash_bytes(text, len);
   if (request->token.role == TOKEN_WORKER) {
     api_fail(response, 403, "forbidden", "a worker's token is for its device only");
     return false;
@@ -129,7 +132,8 @@ void routes_answer(struct gateway *gateway, struct http_request *request, struct
   const char *method = strcmp(request->method, "HEAD") == 0 ? "GET" : request->method;
   for (size_t i = 0; i < ROUTES; i++) {
     if (!matches(routes[i].pattern, request->path, &holes)) continue;
-    bool detaches = routes[i].handler == api_stream || routes[i].handler == api_track;
+    bool detaches =
+        routes[i].handler == api_stream || routes[i].handler == api_socket || routes[i].handler == api_track;
     bool head_of_stream = method != request->method && detaches;
     if (strcmp(routes[i].method, method) == 0 && !head_of_stream) {
       answer_route(gateway, &routes[i], request, response, &holes);

@@ -5,22 +5,37 @@
 #include <civetweb.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "api.h"
 #include "clock.h"
 #include "config.h"
+#include "handoff.h"
 #include "log.h"
 #include "routes.h"
+
+#define THREADS 16
+#define THREADS_TEXT "16"
+#define FIRST_HEADER "X-Muster-First"
+#define LEARN_S 3
+#define HOST_BYTES 64
+#define DEFER_S 5
+#define DESCRIPTORS_LOOKED_AT 64  // it is among the first that the program opens
 
 struct server {
   struct mg_context *context;
   struct gateway *gateway;
+  char first[33];  // what our own first requests say, and nobody else can
+  sem_t learned, go_on;
 };
 
 static const char *reason_of(int status) {
@@ -54,6 +69,25 @@ static void send_response(struct mg_connection *connection, const struct http_re
   buffer_fini(&out);
 }
 
+const char *http_request_header(const struct http_request *request, const char *name) {
+  return mg_get_header(request->connection, name);
+}
+
+static void on_closed(const struct mg_connection *connection) {
+  handoff_closed(connection);
+}
+
+// One of the first requests, which are ours: stays until each thread has one.
+static int on_first_request(struct server *server, struct mg_connection *connection) {
+  static const char answer[] = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
+  handoff_learn(connection);
+  sem_post(&server->learned);
+  sem_wait(&server->go_on);
+  mg_disable_connection_keep_alive(connection);
+  mg_write(connection, answer, sizeof answer - 1);
+  return 204;
+}
+
 static int on_request(struct mg_connection *connection) {
   const struct mg_request_info *info = mg_get_request_info(connection);
   struct server *server = info->user_data;
@@ -69,6 +103,9 @@ static int on_request(struct mg_connection *connection) {
       .connection = connection,
   };
   struct http_response response = {0};
+  handoff_request(connection);
+  const char *first = mg_get_header(connection, FIRST_HEADER);
+  if (first && strcmp(first, server->first) == 0) return on_first_request(server, connection);
   // No route reads a body: one that is sent is not waited for, and must not be taken for a next request.
   if (info->content_length > 0 || mg_get_header(connection, "Transfer-Encoding")) {
     mg_disable_connection_keep_alive(connection);
@@ -102,22 +139,99 @@ static int on_log(const struct mg_connection *connection, const char *message) {
   return 1;
 }
 
+// A connection is accepted once it has brought something, or after so long: the kernel waits for those who are silent,
+// not our threads.
+static void defer_accept(void) {
+  int seconds = DEFER_S;
+  for (int fd = 3; fd < DESCRIPTORS_LOOKED_AT; fd++) {
+    int listens = 0;
+    socklen_t len = sizeof listens;
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0 || !listens) continue;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds);
+  }
+}
+
+// Where we reach ourselves.
+static void own_host(const struct server *server, char out[HOST_BYTES]) {
+  int port;
+  bool good = config_address(server->gateway->config.listen, out, HOST_BYTES, &port);
+  if (!good || strcmp(out, "0.0.0.0") == 0) snprintf(out, HOST_BYTES, "127.0.0.1");
+}
+
+static bool own_address(const struct server *server, struct sockaddr_in *out) {
+  char host[HOST_BYTES];
+  struct mg_server_port port;
+  own_host(server, host);
+  *out = (struct sockaddr_in){.sin_family = AF_INET};
+  if (mg_get_server_ports(server->context, 1, &port) < 1 || inet_pton(AF_INET, host, &out->sin_addr) != 1) return false;
+  out->sin_port = htons((uint16_t)port.port);
+  return true;
+}
+
+// ---- first requests ----
+
+static void make_first(struct server *server) {
+  unsigned char random[16];
+  if (getrandom(random, sizeof random, 0) != sizeof random) abort();
+  for (size_t i = 0; i < sizeof random; i++) snprintf(server->first + 2 * i, 3, "%02x", random[i]);
+  sem_init(&server->learned, 0, 0);
+  sem_init(&server->go_on, 0, 0);
+}
+
+static void server_free(struct server *server) {
+  sem_destroy(&server->learned);
+  sem_destroy(&server->go_on);
+  free(server);
+}
+
+static int send_first(const struct server *server, const struct sockaddr_in *to) {
+  char request[160];
+  int len = snprintf(request, sizeof request,
+                     "GET /healthz HTTP/1.1\r\nHost: localhost\r\n" FIRST_HEADER ": %s\r\n\r\n", server->first);
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd >= 0 && (connect(fd, (const struct sockaddr *)to, sizeof *to) < 0 ||
+                  send(fd, request, (size_t)len, MSG_NOSIGNAL) != len)) {
+    close(fd);
+    fd = -1;
+  }
+  return fd;
+}
+
+// A request of our own for each thread, all at the same time: so each slot of CivetWeb's is learned (handoff_learn).
+static void learn_slots(struct server *server) {
+  struct sockaddr_in to;
+  struct timespec until;
+  int fds[THREADS];
+  unsigned learned = 0;
+  if (!own_address(server, &to)) return;
+  for (unsigned i = 0; i < THREADS; i++) fds[i] = send_first(server, &to);
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_sec += LEARN_S;
+  while (learned < THREADS && sem_timedwait(&server->learned, &until) == 0) learned++;
+  for (unsigned i = 0; i < THREADS; i++) {
+    sem_post(&server->go_on);
+    if (fds[i] >= 0) close(fds[i]);
+  }
+  if (learned < THREADS) log_warn("slots_unknown", "learned=%u threads=%d", learned, THREADS);
+}
+
 struct server *server_start(struct gateway *gateway) {
-  // A connection owns a thread until it closes: so idle ones may stay only for a moment.
+  // A connection owns a thread until it closes: so idle ones may stay only for a moment, and one that says nothing does
+  // not get one (defer_accept). The queue is for those whose head is on its way.
   const char *options[] = {"listening_ports",
                            gateway->config.listen,
                            "num_threads",
-                           "8",
+                           THREADS_TEXT,
                            "connection_queue",
-                           "256",
-                           "listen_backlog",
                            "1024",
+                           "listen_backlog",
+                           "4096",
                            "enable_keep_alive",
                            "yes",
                            "keep_alive_timeout_ms",
                            "250",
                            "request_timeout_ms",
-                           "10000",
+                           "5000",
                            "tcp_nodelay",
                            "1",
                            "enable_directory_listing",
@@ -129,17 +243,21 @@ struct server *server_start(struct gateway *gateway) {
                            "access_control_allow_origin",
                            "",
                            NULL};
-  struct mg_callbacks callbacks = {.begin_request = on_request, .http_error = on_error, .log_message = on_log};
+  struct mg_callbacks callbacks = {
+      .begin_request = on_request, .connection_closed = on_closed, .http_error = on_error, .log_message = on_log};
   struct server *server = calloc(1, sizeof *server);
   if (!server) abort();
   server->gateway = gateway;
+  make_first(server);
   server->context = mg_start(&callbacks, server, options);
   if (server->context) {
+    learn_slots(server);
+    defer_accept();
     log_info("listening", "addr=%s", gateway->config.listen);
     return server;
   }
   log_error("cannot_listen", "addr=%s", gateway->config.listen);
-  free(server);
+  server_free(server);
   return NULL;
 }
 
@@ -171,10 +289,9 @@ void server_end(struct mg_context *context, const char *address) {
 }
 
 void server_stop(struct server *server) {
-  char host[64] = "";
-  int port;
+  char host[HOST_BYTES];
   if (!server) return;
-  bool good = config_address(server->gateway->config.listen, host, sizeof host, &port);
-  server_end(server->context, good && strcmp(host, "0.0.0.0") != 0 ? host : "127.0.0.1");
-  free(server);
+  own_host(server, host);
+  server_end(server->context, host);
+  server_free(server);
 }

@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "places.h"
+
 // What the kernel may hold for one viewer: enough for a frame every round trip, far below the megabytes that it would
 // give by itself. NOTSENT_LOWAT keeps a slow viewer from queueing states that are old by the time they leave.
 #define SEND_BUFFER_BYTES (128 * 1024)
@@ -50,6 +52,7 @@ void viewer_free(struct viewer *viewer, bool reset) {
   window_free(viewer->window);
   if (viewer->reader) ws_reader_fini(viewer->reader);
   free(viewer->reader);
+  places_release(viewer->place);
   free(viewer);
 }
 

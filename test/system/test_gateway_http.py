@@ -42,7 +42,7 @@ def admin(stack):
     ("GET", "/api/v1/teams/team-1/stream?interval_ms=", 400, "bad_query"),
     ("GET", "/api/v1/teams/team-1/stream?interval_ms=-1", 400, "bad_query"),
     ("GET", "/api/v1/teams/team-1/stream?interval_ms=60001", 400, "bad_query"),
-    ("GET", "/api/v1/teams/team-1/stream?bbox=1,2,3,4", 400, "bad_query"),
+    ("GET", "/api/v1/teams/team-1/stream?bbox=1,4,3,2", 400, "bad_query"),
     ("GET", "/api/v1/teams/team-2/positions", 403, "forbidden"),
     ("GET", "/api/v1/teams/team-2/stream", 403, "forbidden"),
     ("GET", "/api/v1/teams/a.b/positions", 404, "unknown_team"),

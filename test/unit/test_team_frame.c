@@ -153,7 +153,7 @@ static void apply_proto_row(struct screen *screen, const Muster__ViewRow *row) {
                                                                           : VIEW_OFFLINE;
   if (!row->has_tracker) return;
   assert_true(row->tracker < 8 && *screen->trackers[row->tracker]);
-  snprintf(shown->tracker, sizeof shown->tracker, "%s", screen->trackers[row->tracker]);
+  memcpy(shown->tracker, screen->trackers[row->tracker], sizeof shown->tracker);
 }
 
 static void apply_trackers(struct screen *screen, Muster__ViewTracker **trackers, size_t count) {
