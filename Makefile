@@ -103,11 +103,11 @@ $(BUILD)/gen/web_assets.c: common/embed.py node_modules/.package-lock.json $(BUI
 
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
 	$(SAY) CC $@
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 $(BUILD)/%.o: %.c | $(GENERATED)
 	@mkdir -p $(@D)
 	$(SAY) CC $@
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 .SECONDARY:
 
 # ---- programs ----
