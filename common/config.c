@@ -131,7 +131,7 @@ static void print_help(const struct config *config) {
     printf("  --%s%s\n      %s\n      [%s%s%s]\n", s->name, kinds[s->type], s->help, env,
            *s->fallback && !secret ? ", default " : "", secret ? "" : s->fallback);
   }
-  printf("  --help\n      Print this and exit.\n  --version\n      Print the version and exit.\n");
+  printf("  -h, --help\n      Print this and exit.\n  --version\n      Print the version and exit.\n");
 }
 
 // Finds the setting that the flag `--name`, `--name=value` or, for a secret, `--name-file` names.
@@ -177,7 +177,7 @@ static enum config_status load_flags(const struct config *config, void *target, 
 
 enum config_status config_load(const struct config *config, void *target, int argc, char **argv) {
   for (int i = 1; i < argc; i++) {
-    if (strcmp(argv[i], "--help") == 0) return print_help(config), CONFIG_DONE;
+    if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return print_help(config), CONFIG_DONE;
     if (strcmp(argv[i], "--version") == 0) return printf("%s %s\n", config->program, MUSTER_VERSION), CONFIG_DONE;
   }
   for (size_t i = 0; i < config->count; i++) {
