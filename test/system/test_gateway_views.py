@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from views import (BINARY, CLOSE, CONTINUATION, PING, PROGRAMS, TEXT, Closed, FakeTracker, SocketView, Stack, View, frame,
-                   metrics, team_pb2, view_pb2, wait_for, wanted_filter)
+from views import (BINARY, CLOSE, CONTINUATION, PING, PROGRAMS, TEXT, Closed, FakeTracker, SocketView, Stack, View, fetch,
+                   frame, metrics, team_pb2, view_pb2, wait_for, wanted_filter)
 
 SOCKETS = ["json", "protobuf"]
 LONGEST_MS = 60000
@@ -300,6 +300,9 @@ def test_views_of_a_part_are_exact_at_every_version(stack, ghost, url, team, cen
     assert reference.next()[0] == "snapshot" and reference.rows == {}
     crowd.gather()
     first_version = reference.until_rows(lambda rows: len(rows) == Crowd.WORKERS, "everybody")["version"]
+    for _ in range(10):  # so that some are inside, and some are not, when the views are opened
+        crowd.move()
+    crowd.ghost.flush()
     everyone = [(reference, [None])]
     everyone += [(open_view(stack, url, team, protocol, query_of(box, interval_ms)), [box])
                  for protocol in ["sse", *SOCKETS] for box in boxes for interval_ms in (0, 70)]
@@ -362,6 +365,35 @@ def test_another_part_is_shown_at_once_and_by_the_difference_only(stack, ghost, 
                 assert event == "delta" and time.monotonic() - started < 5
                 assert {row[0] for row in data["rows"]} == entered and set(data.get("left", [])) == left
                 assert view.rows == part_of(whole.rows, box)
+
+
+@pytest.mark.parametrize("protocol", SOCKETS)
+def test_a_part_is_sent_anew_once_postgres_is_back(stack, ghost, url, team, protocol):
+    """A view that was joined without Postgres may lack workers, and then gets a second snapshot, as whole as the first."""
+    def put(number, worker, longitude):
+        ghost.live(team, number, [ghost.update(worker, now_us(), None, 470 * 10**6, longitude * 10**6)])
+
+    stack.kill("postgres", signal.SIGINT)
+    wait_for(lambda: fetch(url + "/readyz")[0] == 503)
+    try:
+        view = open_view(stack, url, team, protocol, query_of(BOX_A, 0))
+        assert [view.next()[0], view.until("stale")["reason"]] == ["snapshot", "postgres"]
+        put(1, "in-a", 81)
+        put(2, "leaving", 82)
+        view.until_rows(lambda rows: set(rows) == {"in-a", "leaving"}, "who is inside")
+        put(3, "outside", 79)
+        put(4, "leaving", 79)
+        view.until_rows(lambda rows: set(rows) == {"in-a"}, "who left")
+    finally:
+        stack.restart("postgres")
+    data = view.until("snapshot")
+    assert set(view.rows) == {"in-a"} and "left" not in data
+    put(5, "outside", 83)
+    view.until_rows(lambda rows: set(rows) == {"in-a", "outside"}, "who came")
+    put(6, "in-a", 79)
+    view.until_rows(lambda rows: set(rows) == {"outside"}, "who left then")
+    view.close()
+    wait_for(lambda: fetch(url + "/readyz")[0] == 200)
 
 
 @pytest.mark.parametrize("protocol", SOCKETS)
