@@ -18,9 +18,9 @@ class Load:
         self.timeline_path.unlink(missing_ok=True)
         command = [
             stack.programs / "muster-simulator", "--workers", workers, "--teams", teams, "--interval-ms", interval_ms,
-            "--connect", stack.device_address, "--http", ",".join(urls), "--viewers", self.viewers, "--ack-every", 1,
-            "--spool", 8192, "--park-s", park_s, "--drain-s", 60, "--settle-ms", 2000, "--ledger", folder / "ledger",
-            "--timeline", self.timeline_path, "--report", folder / "report.json",
+            "--connect", stack.device_address, "--http", ",".join(urls), "--viewers", self.viewers, "--view-protocol",
+            "mixed", "--ack-every", 1, "--spool", 8192, "--park-s", park_s, "--drain-s", 60, "--settle-ms", 2000,
+            "--ledger", folder / "ledger", "--timeline", self.timeline_path, "--report", folder / "report.json",
             "--view-states", folder / "views.json",
         ]
         with open(folder / "simulator.log", "w", encoding="utf-8") as log:
