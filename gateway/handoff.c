@@ -28,6 +28,7 @@
 #define HEADERS_MOST 64  // CivetWeb's MG_MAX_HEADERS
 #define SLOTS_MAX 64
 #define LEARNING ((const void *)1)
+#define DESCRIPTORS_LOOKED_AT 64  // CivetWeb's listening socket is among the first that the program opens
 #define TEST_TIMEOUT_S 3
 
 bool handoff_prepare(void) {
@@ -49,6 +50,18 @@ unsigned handoff_capacity(void) {
   struct rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return 0;
   return (unsigned)(limit.rlim_cur < FILES_MOST ? limit.rlim_cur : FILES_MOST) - HANDOFF_BASE - SPARE_FILES;
+}
+
+// Urgent data is in the kernel's count, but no read gives it unless it is asked for as plain data. What is accepted
+// inherits that.
+void handoff_listening(void) {
+  int on = 1;
+  for (int fd = 3; fd < DESCRIPTORS_LOOKED_AT; fd++) {
+    int listens = 0;
+    socklen_t len = sizeof listens;
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0 || !listens) continue;
+    (void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
+  }
 }
 
 // ---- connections ----
@@ -109,7 +122,7 @@ void handoff_request(void *connection) {
   if (link->end) link->bytes += (uint64_t)(link->end - info->request_method);
 }
 
-void handoff_closed(const void *connection) {
+void handoff_close(const void *connection) {
   free(mg_get_user_connection_data(connection));
 }
 
@@ -201,8 +214,11 @@ static int on_test_request(struct mg_connection *connection) {
 
 static void on_test_closed(const struct mg_connection *connection) {
   struct test *test = mg_get_user_data(mg_get_context(connection));
-  handoff_closed(connection);
   sem_post(&test->closed);
+}
+
+static void on_test_close(const struct mg_connection *connection) {
+  handoff_close(connection);
 }
 
 static bool connect_client(struct test *test, const struct mg_context *context) {
@@ -248,10 +264,12 @@ static const char *run_test(struct test *test, struct mg_context **context) {
 
 bool handoff_self_test(void) {
   const char *options[] = {"listening_ports", "127.0.0.1:0", "num_threads", "1", "enable_keep_alive", "no", NULL};
-  struct mg_callbacks callbacks = {.begin_request = on_test_request, .connection_closed = on_test_closed};
+  struct mg_callbacks callbacks = {
+      .begin_request = on_test_request, .connection_close = on_test_close, .connection_closed = on_test_closed};
   struct test test = {.fd = -1, .client = -1};
   sem_init(&test.closed, 0, 0);
   struct mg_context *context = mg_start(&callbacks, &test, options);
+  handoff_listening();
   const char *fault = run_test(&test, &context);
   if (context) server_end(context, "127.0.0.1");
   if (test.fd >= 0) close(test.fd);

@@ -22,6 +22,9 @@ bool handoff_prepare(void) __attribute__((warn_unused_result));
 // Hands over a socket through a small server over loopback. False, with the reason logged, if it does not work.
 bool handoff_self_test(void) __attribute__((warn_unused_result));
 
+// To be called when CivetWeb listens: handoff_early can tell nothing of connections that were accepted before.
+void handoff_listening(void);
+
 // How many sockets may be handed over at the same time; what is left of the limit of open files is CivetWeb's and the
 // program's own.
 unsigned handoff_capacity(void);
@@ -30,8 +33,8 @@ unsigned handoff_capacity(void);
 
 // A request has been read. To be called for every one, before it is handled.
 void handoff_request(void *connection);
-// The connection ends.
-void handoff_closed(const void *connection);
+// The connection ends. To be called in connection_close: before connection_closed, CivetWeb forgets what belongs to it.
+void handoff_close(const void *connection);
 // Says that nothing came before this request on its connection: so CivetWeb's buffer, which this connection's slot
 // keeps for ever, begins where the request does.
 void handoff_learn(void *connection);
@@ -40,7 +43,8 @@ void handoff_learn(void *connection);
 
 // What the client has sent behind this request's head and CivetWeb has read already: a copy, the caller's to free, NULL
 // if there is nothing. The rest is still in the socket. False if there is something, but not surely what: the
-// connection was used for other requests before, or its slot was not learned. To be called before handoff_detach.
+// connection was used for other requests before, the client has ended it already, or its slot was not learned. To be
+// called before handoff_detach.
 bool handoff_early(void *connection, void **out_bytes, size_t *out_len) __attribute__((warn_unused_result));
 
 // Instead of any answer: the connection's socket, non-blocking and closed on exec. It is the caller's; the handler then

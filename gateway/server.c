@@ -8,6 +8,7 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,7 @@
 #define DESCRIPTORS_LOOKED_AT 64  // it is among the first that the program opens
 
 struct server {
+  _Atomic unsigned busy;  // threads with a connection
   struct mg_context *context;
   struct gateway *gateway;
   char first[33];  // what our own first requests say, and nobody else can
@@ -73,8 +75,16 @@ const char *http_request_header(const struct http_request *request, const char *
   return mg_get_header(request->connection, name);
 }
 
-static void on_closed(const struct mg_connection *connection) {
-  handoff_closed(connection);
+static int on_connected(const struct mg_connection *connection, void **out_data) {
+  *out_data = NULL;
+  atomic_fetch_add(&((struct server *)mg_get_user_data(mg_get_context(connection)))->busy, 1);
+  return 0;
+}
+
+static void on_close(const struct mg_connection *connection) {
+  const struct mg_context *context = mg_get_context(connection);
+  handoff_close(connection);
+  atomic_fetch_sub(&((struct server *)mg_get_user_data(context))->busy, 1);
 }
 
 // One of the first requests, which are ours: stays until each thread has one.
@@ -107,7 +117,9 @@ static int on_request(struct mg_connection *connection) {
   const char *first = mg_get_header(connection, FIRST_HEADER);
   if (first && strcmp(first, server->first) == 0) return on_first_request(server, connection);
   // No route reads a body: one that is sent is not waited for, and must not be taken for a next request.
-  if (info->content_length > 0 || mg_get_header(connection, "Transfer-Encoding")) {
+  // And where threads are scarce, none is kept for a next request that may never come.
+  bool scarce = server->busy > THREADS / 2;
+  if (scarce || info->content_length > 0 || mg_get_header(connection, "Transfer-Encoding")) {
     mg_disable_connection_keep_alive(connection);
     http_header(&response, "Connection", "close");
   }
@@ -223,7 +235,7 @@ struct server *server_start(struct gateway *gateway) {
                            "num_threads",
                            THREADS_TEXT,
                            "connection_queue",
-                           "1024",
+                           "256",  // these descriptors must stay below those that are handed over
                            "listen_backlog",
                            "4096",
                            "enable_keep_alive",
@@ -243,14 +255,18 @@ struct server *server_start(struct gateway *gateway) {
                            "access_control_allow_origin",
                            "",
                            NULL};
-  struct mg_callbacks callbacks = {
-      .begin_request = on_request, .connection_closed = on_closed, .http_error = on_error, .log_message = on_log};
+  struct mg_callbacks callbacks = {.init_connection = on_connected,
+                                   .begin_request = on_request,
+                                   .connection_close = on_close,
+                                   .http_error = on_error,
+                                   .log_message = on_log};
   struct server *server = calloc(1, sizeof *server);
   if (!server) abort();
   server->gateway = gateway;
   make_first(server);
   server->context = mg_start(&callbacks, server, options);
   if (server->context) {
+    handoff_listening();
     learn_slots(server);
     defer_accept();
     log_info("listening", "addr=%s", gateway->config.listen);

@@ -94,7 +94,8 @@ static int detach(const struct http_request *request, struct http_response *resp
   *out_early = NULL;
   // Behind a request for events nothing is to come, and nothing is read.
   if (arrival->protocol != VIEW_SSE && !handoff_early(request->connection, out_early, &arrival->early_len)) {
-    api_fail(response, 400, "bad_handshake", "nothing may follow a handshake on a connection that was used before");
+    api_fail(response, 400, "bad_handshake",
+             "nothing may follow a handshake on a connection that was used before, or is ended");
     return -1;
   }
   arrival->early = *out_early;
