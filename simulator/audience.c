@@ -53,13 +53,13 @@ struct audience *audience_new(const struct audience_options *options, int64_t no
   audience->watchers = calloc(options->viewers, sizeof *audience->watchers);
   if (!audience->teams || !audience->watchers) abort();
   for (uint32_t i = 0; i < options->viewers; i++) {
-    uint32_t team = i % options->teams, round = i / options->teams;
+    uint32_t number = share_number(options->share, i), team = number % options->teams, round = number / options->teams;
     char name[32];
     snprintf(name, sizeof name, "team-%u", team + 1);
     if (!audience->teams[team]) audience->teams[team] = watch_team_new(name);
     watcher_init(&audience->watchers[i], &audience->host, protocol_of(options, team + round), audience->teams[team],
-                 &options->http[round % options->http_count], random_fork(options->seed + 1, i),
-                 now_us + (int64_t)i * 1000000 / options->connect_rate);
+                 &options->http[round % options->http_count], random_fork(options->seed + 1, number),
+                 now_us + (int64_t)number * 1000000 / options->connect_rate);
   }
   return audience;
 }
@@ -89,6 +89,14 @@ void audience_close(struct audience *audience, int64_t now_us) {
   for (uint32_t i = 0; i < audience->options.viewers; i++) watcher_close(&audience->watchers[i], now_us);
 }
 
+uint32_t audience_size(const struct audience *audience) {
+  return audience->options.viewers;
+}
+
+uint32_t audience_shown(const struct audience *audience) {
+  return audience->host.shown;
+}
+
 uint32_t audience_watching(const struct audience *audience) {
   return audience->host.watching;
 }
@@ -104,7 +112,7 @@ bool audience_is_quiet(const struct audience *audience, int64_t us, int64_t now_
 int64_t audience_silence_us(const struct audience *audience, int64_t now_us) {
   int64_t longest_us = 0;
   for (uint32_t i = 0; i < audience->options.viewers; i++) {
-    if (i % audience->options.teams >= audience->options.busy_teams) continue;
+    if (share_number(audience->options.share, i) % audience->options.teams >= audience->options.busy_teams) continue;
     int64_t silence_us = now_us - audience->watchers[i].rows_us;
     if (silence_us > longest_us) longest_us = silence_us;
   }
@@ -116,16 +124,14 @@ const struct viewer_totals *audience_totals(const struct audience *audience) {
 }
 
 void audience_write_states(const struct audience *audience, struct buffer *out) {
-  buffer_append_string(out, "[");
   for (uint32_t i = 0; i < audience->options.viewers; i++) {
     const struct watcher *watcher = &audience->watchers[i];
     buffer_printf(out,
-                  "%s\n{\"viewer\":%u,\"team\":\"%s\",\"http\":\"%s\",\"protocol\":\"%s\",\"gateway_connection\":%u,"
+                  "{\"viewer\":%u,\"team\":\"%s\",\"http\":\"%s\",\"protocol\":\"%s\",\"gateway_connection\":%u,"
                   "\"workers\":",
-                  i ? "," : "", i, watch_team_name(watcher->view.team), watcher->http->authority,
-                  watch_protocol_name(watcher->stream.protocol), watcher->connection);
+                  share_number(audience->options.share, i), watch_team_name(watcher->view.team),
+                  watcher->http->authority, watch_protocol_name(watcher->stream.protocol), watcher->connection);
     watch_view_write(&watcher->view, out);
-    buffer_append_string(out, "}");
+    buffer_append_string(out, "}\n");
   }
-  buffer_append_string(out, "\n]\n");
 }

@@ -9,6 +9,7 @@
 #include "box.h"
 #include "buffer.h"
 #include "endpoint.h"
+#include "share.h"
 #include "totals.h"
 #include "watch_event.h"
 
@@ -16,7 +17,9 @@ struct audience_options {
   uv_loop_t *loop;
   const struct endpoint *http;  // outlive the audience
   uint32_t http_count;
-  uint32_t viewers, teams;
+  struct share share;
+  uint32_t viewers;  // this process' own
+  uint32_t teams;
   uint32_t busy_teams;    // in the others workers park, and their views stand still
   uint32_t connect_rate;  // first connections per second
   long interval_ms;       // as in watcher.h
@@ -31,7 +34,7 @@ struct audience_options {
 
 struct audience;
 
-// Viewer i watches team-(1 + i modulo teams); those of one team go round the addresses, and round the protocols if
+// Viewer i of all watches team-(1 + i modulo teams); those of one team go round the addresses, and round the protocols if
 // these are mixed, beginning with another one in the next team.
 struct audience *audience_new(const struct audience_options *options, int64_t now_us);
 // When audience_open is 0.
@@ -40,7 +43,9 @@ void audience_free(struct audience *audience);
 void audience_sweep(struct audience *audience, int64_t now_us);
 void audience_close(struct audience *audience, int64_t now_us);
 
+uint32_t audience_size(const struct audience *audience);
 uint32_t audience_watching(const struct audience *audience);  // viewers with a snapshot on their connection
+uint32_t audience_shown(const struct audience *audience);     // viewers that ever had one
 uint32_t audience_open(const struct audience *audience);
 // True if all viewers watch and no row has come for so long.
 bool audience_is_quiet(const struct audience *audience, int64_t us, int64_t now_us);
@@ -48,7 +53,7 @@ bool audience_is_quiet(const struct audience *audience, int64_t us, int64_t now_
 int64_t audience_silence_us(const struct audience *audience, int64_t now_us);
 const struct viewer_totals *audience_totals(const struct audience *audience);
 
-// Appends every viewer's state as a JSON array.
+// Appends every viewer's state, a JSON object in a line each.
 void audience_write_states(const struct audience *audience, struct buffer *out);
 
 #endif

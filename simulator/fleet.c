@@ -52,7 +52,8 @@ static void on_sent(void *context, const struct position *position, bool again) 
 
 static void note(const struct worker *worker, enum ledger_fate fate, const struct position *position, int64_t now_us) {
   struct fleet *fleet = worker->fleet;
-  ledger_note(fleet->options.ledger, fate, (uint32_t)(worker - fleet->workers), position, now_us);
+  uint32_t number = share_number(fleet->options.share, (uint32_t)(worker - fleet->workers));
+  ledger_note(fleet->options.ledger, fate, number, position, now_us);
 }
 
 static void on_acked(void *context, const struct position *position, int64_t planned_us, int64_t now_us) {
@@ -151,17 +152,17 @@ void fleet_free(struct fleet *fleet) {
 }
 
 void fleet_add(struct fleet *fleet, const char *name, uint32_t team) {
-  uint32_t index = fleet->count++;
+  uint32_t index = fleet->count++, number = share_number(fleet->options.share, index);
   struct worker *worker = &fleet->workers[index];
-  int64_t connect_us = fleet->start_us + (int64_t)index * 1000000 / fleet->options.connect_rate;
+  int64_t connect_us = fleet->start_us + (int64_t)number * 1000000 / fleet->options.connect_rate;
   worker->fleet = fleet;
   worker->team = team;
   worker->name = strdup(name);
   if (!worker->name) abort();
-  worker->device = device_new(&fleet->device_options, worker, random_fork(fleet->options.seed, index), connect_us);
+  worker->device = device_new(&fleet->device_options, worker, random_fork(fleet->options.seed, number), connect_us);
   device_conn_init(&worker->conn, &fleet->host, worker->device, worker);
   char team_text[TEAM_BYTES];
-  ledger_worker(fleet->options.ledger, index, team_name(worker, team_text), name);
+  ledger_worker(fleet->options.ledger, number, team_name(worker, team_text), name);
 }
 
 // ---- positions ----

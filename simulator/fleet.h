@@ -10,6 +10,7 @@
 
 #include "ledger.h"
 #include "position.h"
+#include "share.h"
 #include "totals.h"
 
 struct fleet_options {
@@ -17,7 +18,8 @@ struct fleet_options {
   struct sockaddr_storage address;  // of the trackers
   const char *worker_key;           // mints the workers' tokens
   uint64_t seed;
-  uint32_t workers;                                    // how many will be added
+  struct share share;
+  uint32_t workers;                                    // how many will be added: this process' own
   uint32_t connect_rate;                               // first connections per second
   uint32_t spool_positions, batch, window, ack_every;  // as in device.h
   struct ledger *ledger;                               // may be NULL; outlives the fleet
@@ -29,7 +31,8 @@ struct fleet *fleet_new(const struct fleet_options *options, int64_t now_us);
 // When fleet_open is 0.
 void fleet_free(struct fleet *fleet);
 
-// Adds a worker of team-(team + 1); its index is the number of those added before. It connects when its turn comes.
+// Adds a worker of team-(team + 1); its index is the number of those added before, its number that of share.h. It
+// connects when its turn comes.
 void fleet_add(struct fleet *fleet, const char *name, uint32_t team);
 
 // A worker takes a position, which is sent at once if its connection is up. fleet_take stamps it with planned_us,

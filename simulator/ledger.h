@@ -1,6 +1,6 @@
 // What became of every position of a run, one line of text each, so that a checker can compare it with what the servers
 // say. Lines are written when a position's fate is known, in no particular order; docs/simulator.md describes them. The
-// loop's thread.
+// loop's thread; processes that are forked before anything was noted share the file.
 #ifndef MUSTER_LEDGER_H
 #define MUSTER_LEDGER_H
 

@@ -9,10 +9,12 @@
 struct live {
   struct live_options options;
   struct fleet *fleet;
+  uint32_t count;  // of own workers, and an index is one of these
   struct motion *motions;
   int64_t *moved_us;  // when each worker last moved
   int64_t start_us;
-  uint64_t slot;  // the next to be taken, of all workers in turn
+  uint64_t round;  // the next position to be taken is each worker's round-th …
+  uint32_t next;   // … of this worker
 };
 
 struct live *live_new(const struct live_options *options, struct fleet *fleet) {
@@ -20,15 +22,17 @@ struct live *live_new(const struct live_options *options, struct fleet *fleet) {
   if (!live) abort();
   live->options = *options;
   live->fleet = fleet;
-  live->motions = calloc(options->workers, sizeof *live->motions);
-  live->moved_us = calloc(options->workers, sizeof *live->moved_us);
+  live->count = share_size(options->share, options->workers);
+  live->motions = calloc(live->count, sizeof *live->motions);
+  live->moved_us = calloc(live->count, sizeof *live->moved_us);
   if (!live->motions || !live->moved_us) abort();
-  for (uint32_t i = 0; i < options->workers; i++) {
-    uint32_t team = i % options->teams, member = i / options->teams;
+  for (uint32_t i = 0; i < live->count; i++) {
+    uint32_t number = share_number(options->share, i);
+    uint32_t team = number % options->teams, member = number / options->teams;
     enum motion_kind kind = (enum motion_kind)(member % MOTION_KINDS);
     char name[64];
     snprintf(name, sizeof name, "team-%u-%s-%04u", team + 1, motion_kind_name(kind), member + 1);
-    motion_init(&live->motions[i], &options->area, kind, random_fork(~options->seed, i));
+    motion_init(&live->motions[i], &options->area, kind, random_fork(~options->seed, number));
     fleet_add(fleet, name, team);
   }
   return live;
@@ -43,13 +47,13 @@ void live_free(struct live *live) {
 
 void live_start(struct live *live, int64_t now_us) {
   live->start_us = now_us;
-  for (uint32_t i = 0; i < live->options.workers; i++) live->moved_us[i] = now_us;
+  for (uint32_t i = 0; i < live->count; i++) live->moved_us[i] = now_us;
 }
 
-static int64_t planned_us(const struct live *live, uint64_t slot) {
-  uint64_t round = slot / live->options.workers, place = slot % live->options.workers;
+static int64_t planned_us(const struct live *live, uint64_t round, uint32_t index) {
+  int64_t place = share_number(live->options.share, index);
   return live->start_us + (int64_t)round * live->options.interval_us +
-         (int64_t)place * live->options.interval_us / live->options.workers;
+         place * live->options.interval_us / live->options.workers;
 }
 
 static bool is_over(const struct live *live, int64_t planned) {
@@ -60,8 +64,9 @@ uint32_t live_busy_teams(uint32_t teams) {
   return (teams + 1) / 2;
 }
 
-static bool is_parked(const struct live *live, uint32_t worker, int64_t planned) {
+static bool is_parked(const struct live *live, uint32_t index, int64_t planned) {
   const struct live_options *options = &live->options;
+  uint32_t worker = share_number(options->share, index);
   uint32_t busy = live_busy_teams(options->teams), team = worker % options->teams;
   if (!options->park_us || team < busy) return false;
   uint32_t members = options->workers / options->teams + 1, member = worker / options->teams;
@@ -70,35 +75,41 @@ static bool is_parked(const struct live *live, uint32_t worker, int64_t planned)
 }
 
 // The worker takes no position at that time any more.
-static bool has_ended(const struct live *live, uint32_t worker, int64_t planned) {
-  return is_over(live, planned) || is_parked(live, worker, planned);
+static bool has_ended(const struct live *live, uint32_t index, int64_t planned) {
+  return is_over(live, planned) || is_parked(live, index, planned);
 }
 
-static void take(struct live *live, uint32_t worker, int64_t planned, int64_t now_us) {
-  struct motion *motion = &live->motions[worker];
+static void take(struct live *live, uint32_t index, int64_t planned, int64_t now_us) {
+  struct motion *motion = &live->motions[index];
   struct position position;
-  motion_advance(motion, &live->options.area, planned - live->moved_us[worker]);
-  live->moved_us[worker] = planned;
+  motion_advance(motion, &live->options.area, planned - live->moved_us[index]);
+  live->moved_us[index] = planned;
   motion_position(motion, &live->options.area, &position);
-  fleet_take(live->fleet, worker, &position, planned, now_us);
+  fleet_take(live->fleet, index, &position, planned, now_us);
+}
+
+static void advance(struct live *live) {
+  if (++live->next < live->count) return;
+  live->next = 0;
+  live->round++;
 }
 
 int64_t live_tick(struct live *live, int64_t now_us) {
-  for (;; live->slot++) {
-    int64_t planned = planned_us(live, live->slot);
+  for (;; advance(live)) {
+    uint32_t index = live->next;
+    int64_t planned = planned_us(live, live->round, index);
     if (is_over(live, planned)) return INT64_MAX;
     if (planned > now_us) return planned;
-    uint32_t worker = (uint32_t)(live->slot % live->options.workers);
-    if (!fleet_welcomed(live->fleet, worker) || is_parked(live, worker, planned)) continue;
+    if (!fleet_welcomed(live->fleet, index) || is_parked(live, index, planned)) continue;
     // A worker's last position asks for its ack, so that the end need not wait for the tracker's leisure.
-    if (has_ended(live, worker, planned + live->options.interval_us)) fleet_flush(live->fleet, worker);
-    take(live, worker, planned, now_us);
+    if (has_ended(live, index, planned_us(live, live->round + 1, index))) fleet_flush(live->fleet, index);
+    take(live, index, planned, now_us);
   }
 }
 
 void live_nudge(struct live *live, int64_t now_us) {
   fleet_flush_all(live->fleet);
-  for (uint32_t i = 0; i < live->options.workers; i++) {
+  for (uint32_t i = 0; i < live->count; i++) {
     if (fleet_needs_nudge(live->fleet, i)) take(live, i, now_us, now_us);
   }
 }

@@ -12,9 +12,11 @@
 
 #include "fleet.h"
 #include "motion.h"
+#include "share.h"
 
 struct live_options {
-  uint32_t workers, teams;
+  struct share share;
+  uint32_t workers, teams;  // of all processes
   int64_t interval_us;
   int64_t duration_us;  // 0: until live_nudge
   int64_t park_us;      // 0: nobody parks
@@ -27,13 +29,13 @@ struct live;
 // Of so many teams, the first this many never park.
 uint32_t live_busy_teams(uint32_t teams);
 
-// Adds the workers to the fleet: worker i is "team-T-KIND-NNNN" of team-T, T = 1 + i modulo teams.
+// Adds the workers of this process to the fleet: worker i of all is "team-T-KIND-NNNN" of team-T, T = 1 + i modulo teams.
 struct live *live_new(const struct live_options *options, struct fleet *fleet);
 void live_free(struct live *live);
 
 void live_start(struct live *live, int64_t now_us);
 
-// Takes all positions that are due. Returns when the next one is due, or INT64_MAX after the last.
+// Takes all of its positions that are due. Returns when the next one is due, or INT64_MAX after the last.
 int64_t live_tick(struct live *live, int64_t now_us);
 
 // For the end of a run: each worker whose tracker would take its time with the ack takes one position more, which asks

@@ -15,12 +15,13 @@ struct replay {
   struct replay_options options;
   struct trace trace;
   struct fleet *fleet;
+  struct share share;
   int64_t start_us;
   uint32_t *order;   // timed: all fixes by time
   uint32_t next;     // timed: the next of order
-  uint32_t *active;  // fast: workers with fixes left
+  uint32_t *active;  // fast: own workers with fixes left, by their index in the fleet
   uint32_t active_count;
-  uint32_t *fed;  // fast: how many of each worker's fixes were handed over
+  uint32_t *fed;  // fast: how many of each one's fixes were handed over
   uint64_t left;
 };
 
@@ -95,7 +96,6 @@ struct replay *replay_new(const char *program, const char *path, const struct re
     replay_free(replay);
     return NULL;
   }
-  replay->left = replay->trace.fix_count;
   if (options->speed > 0) sort_by_time(replay);
   return replay;
 }
@@ -113,15 +113,25 @@ const struct trace *replay_trace(const struct replay *replay) {
   return &replay->trace;
 }
 
-void replay_join(struct replay *replay, struct fleet *fleet) {
-  uint32_t workers = replay->trace.worker_count;
+static bool is_own(const struct replay *replay, uint32_t worker) {
+  return worker % replay->share.count == replay->share.index;
+}
+
+static const struct trace_worker *own_worker(const struct replay *replay, uint32_t index) {
+  return &replay->trace.workers[share_number(replay->share, index)];
+}
+
+void replay_join(struct replay *replay, struct fleet *fleet, struct share share) {
+  uint32_t workers = share_size(share, replay->trace.worker_count);
   replay->fleet = fleet;
+  replay->share = share;
   replay->active_count = workers;
   replay->active = must(calloc(workers, sizeof *replay->active));
   replay->fed = must(calloc(workers, sizeof *replay->fed));
   for (uint32_t i = 0; i < workers; i++) {
-    const char *name = replay->trace.workers[i].name;
-    fleet_add(fleet, name, trace_team(name, replay->options.teams));
+    const struct trace_worker *worker = own_worker(replay, i);
+    fleet_add(fleet, worker->name, trace_team(worker->name, replay->options.teams));
+    replay->left += worker->count;
     if (replay->options.speed <= 0) fleet_flush(fleet, i);
     replay->active[i] = i;
   }
@@ -129,14 +139,14 @@ void replay_join(struct replay *replay, struct fleet *fleet) {
 
 // ---- playing ----
 
-static void give(struct replay *replay, const struct trace_fix *fix, int64_t planned_us) {
+static void give(struct replay *replay, uint32_t index, const struct trace_fix *fix, int64_t planned_us) {
   struct position position = {
       .taken_at_us = fix->taken_at_us,
       .latitude_e7 = fix->latitude_e7,
       .longitude_e7 = fix->longitude_e7,
       .has = POSITION_HAS_ALL_REQUIRED,
   };
-  fleet_give(replay->fleet, fix->worker, &position, planned_us);
+  fleet_give(replay->fleet, index, &position, planned_us);
   replay->left--;
 }
 
@@ -149,34 +159,36 @@ static int64_t tick_timed(struct replay *replay, int64_t now_us) {
   int64_t first_us = fixes[replay->order[0]].taken_at_us;
   for (; replay->next < replay->trace.fix_count; replay->next++) {
     const struct trace_fix *fix = &fixes[replay->order[replay->next]];
+    if (!is_own(replay, fix->worker)) continue;
+    uint32_t index = fix->worker / replay->share.count;
     int64_t due_us = replay->start_us + (int64_t)((double)(fix->taken_at_us - first_us) / replay->options.speed);
     if (due_us > now_us) return due_us;
     const struct trace_worker *worker = &replay->trace.workers[fix->worker];
-    if (fix == &fixes[worker->first + worker->count - 1]) fleet_flush(replay->fleet, fix->worker);
-    give(replay, fix, due_us);
-    fleet_send(replay->fleet, fix->worker, now_us);
+    if (fix == &fixes[worker->first + worker->count - 1]) fleet_flush(replay->fleet, index);
+    give(replay, index, fix, due_us);
+    fleet_send(replay->fleet, index, now_us);
   }
   return INT64_MAX;
 }
 
 // Fills a worker's window, as many fixes as possible to a report; true if it has more.
-static bool feed(struct replay *replay, uint32_t worker, int64_t now_us) {
-  const struct trace_worker *trace = &replay->trace.workers[worker];
-  uint32_t kept = fleet_unacked(replay->fleet, worker), *fed = &replay->fed[worker];
+static bool feed(struct replay *replay, uint32_t index, int64_t now_us) {
+  const struct trace_worker *trace = own_worker(replay, index);
+  uint32_t kept = fleet_unacked(replay->fleet, index), *fed = &replay->fed[index];
   // Half a window at least, so that reports stay full.
   if (*fed == trace->count || kept > replay->options.window / 2) return *fed < trace->count;
   for (; kept < replay->options.window && *fed < trace->count; kept++) {
-    give(replay, &replay->trace.fixes[trace->first + (*fed)++], now_us);
+    give(replay, index, &replay->trace.fixes[trace->first + (*fed)++], now_us);
   }
-  fleet_send(replay->fleet, worker, now_us);
+  fleet_send(replay->fleet, index, now_us);
   return *fed < trace->count;
 }
 
 static int64_t tick_fast(struct replay *replay, int64_t now_us) {
   uint32_t kept = 0;
   for (uint32_t i = 0; i < replay->active_count; i++) {
-    uint32_t worker = replay->active[i];
-    if (!fleet_welcomed(replay->fleet, worker) || feed(replay, worker, now_us)) replay->active[kept++] = worker;
+    uint32_t index = replay->active[i];
+    if (!fleet_welcomed(replay->fleet, index) || feed(replay, index, now_us)) replay->active[kept++] = index;
   }
   replay->active_count = kept;
   return kept ? now_us + FEED_US : INT64_MAX;

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "fleet.h"
+#include "share.h"
 #include "trace.h"
 
 struct replay_options {
@@ -23,12 +24,12 @@ void replay_free(struct replay *replay);
 
 const struct trace *replay_trace(const struct replay *replay);
 
-// Adds the workers to the fleet.
-void replay_join(struct replay *replay, struct fleet *fleet);
+// Adds the workers of this process to the fleet; only their fixes are played.
+void replay_join(struct replay *replay, struct fleet *fleet, struct share share);
 
 void replay_start(struct replay *replay, int64_t now_us);
 // Hands over all fixes that are due. Returns when it wants to be called again, or INT64_MAX when all are handed over.
 int64_t replay_tick(struct replay *replay, int64_t now_us);
-uint64_t replay_left(const struct replay *replay);  // fixes not handed over yet
+uint64_t replay_left(const struct replay *replay);  // this process' fixes not handed over yet
 
 #endif

@@ -24,8 +24,23 @@ static const char *refusal_name(int reason) {
   return reason ? position_fault_name((enum position_fault)reason) : "other";
 }
 
-bool report_is_good(const struct report *report) {
-  return report->unacked == 0 && report->devices->dropped_sent == 0;
+// ---- promises ----
+
+static void broken(struct buffer *out, uint64_t count, const char *what) {
+  if (count) buffer_printf(out, "%s: broken: %" PRIu64 " %s\n", SETTINGS_PROGRAM, count, what);
+}
+
+void report_faults(const struct report *report, struct buffer *out) {
+  const struct figures *f = report->figures;
+  // A run that was stopped as it began promised little.
+  bool full = report->has_played || f->welcomed == 0;
+  broken(out, full ? f->workers - f->welcomed : 0, "workers were never let in");
+  broken(out, full ? f->viewers - f->shown : 0, "viewers were never sent their view");
+  broken(out, f->unacked, "positions are neither acked nor refused");
+  broken(out, f->devices.dropped_sent, "positions were dropped unacked");
+  broken(out, f->views.backward, "rows went back");
+  broken(out, f->views.outside, "rows were outside the bbox");
+  broken(out, f->views.errors, "errors among the viewers");
 }
 
 // ---- table ----
@@ -44,8 +59,8 @@ static void times(struct buffer *out, const char *name, const struct hist *hist)
                 ms(hist_percentile_us(hist, 99)), ms(hist->max_us));
 }
 
-static void device_rows(const struct report *r, struct buffer *out) {
-  const struct device_totals *d = r->devices;
+static void device_rows(const struct figures *f, struct buffer *out) {
+  const struct device_totals *d = &f->devices;
   char name[64];
   row(out, "sent", d->sent);
   row(out, "acked", d->acked);
@@ -54,12 +69,12 @@ static void device_rows(const struct report *r, struct buffer *out) {
     snprintf(name, sizeof name, "  %s", refusal_name(i));
     row_if(out, name, d->refused[i]);
   }
-  row(out, "unacked", r->unacked);
+  row(out, "unacked", f->unacked);
   row_if(out, "dropped", d->dropped);
   row_if(out, "sent again", d->resent);
-  row(out, "connects", r->connects);
+  row(out, "connects", f->connects);
   row(out, "reconnects", d->reconnects);
-  row_if(out, "failed connects", r->connect_failures);
+  row_if(out, "failed connects", f->connect_failures);
   row(out, "errors", error_count(d));
   for (uint32_t i = 0; i < TRACKER_ERROR_CODES; i++) {
     snprintf(name, sizeof name, "  %s", tracker_error_name(i));
@@ -83,16 +98,18 @@ static void viewer_rows(const struct viewer_totals *v, struct buffer *out) {
 }
 
 void report_table(const struct report *r, struct buffer *out) {
-  const struct device_totals *d = r->devices;
-  buffer_printf(out, "\n%u workers in %u teams, %u viewers, %.1f s\n", r->workers, r->teams, r->viewers, r->seconds);
-  device_rows(r, out);
-  if (r->watching) viewer_rows(r->watching, out);
+  const struct figures *f = r->figures;
+  const struct device_totals *d = &f->devices;
+  buffer_printf(out, "\n%" PRIu64 " workers in %ld teams, %" PRIu64 " viewers, %.1f s\n", f->workers,
+                r->settings->teams, f->viewers, r->seconds);
+  device_rows(f, out);
+  if (f->viewers) viewer_rows(&f->views, out);
   times(out, "ack ms", &d->ack);
-  if (r->watching) times(out, "view ms", &r->watching->view);
+  times(out, "view ms", &f->views.view);
   times(out, "lateness ms", &d->lateness);
   if (d->sent && r->seconds > 0) {
     buffer_printf(out, "  %-22s %12.1f\n  %-22s %12.2f\n", "positions/s", (double)d->sent / r->seconds,
-                  "own CPU us/position", r->cpu_seconds * 1e6 / (double)d->sent);
+                  "own CPU us/position", (double)f->cpu_us / (double)d->sent);
   }
 }
 
@@ -144,41 +161,43 @@ static void json_viewers(const struct viewer_totals *v, struct buffer *out) {
 }
 
 void report_json(const struct report *r, struct buffer *out) {
-  static const struct viewer_totals nobody;
-  const struct device_totals *d = r->devices;
+  const struct figures *f = r->figures;
+  const struct device_totals *d = &f->devices;
   buffer_append_string(out, "{\n");
-  field(out, "workers", r->workers);
-  field(out, "teams", r->teams);
-  field(out, "viewers", r->viewers);
+  field(out, "workers", f->workers);
+  field(out, "teams", (uint64_t)r->settings->teams);
+  field(out, "viewers", f->viewers);
+  field(out, "processes", (uint64_t)r->settings->processes);
   field(out, "taken", d->taken);
   field(out, "sent", d->sent);
   field(out, "resent", d->resent);
   field(out, "acked", d->acked);
-  field(out, "unacked", r->unacked);
+  field(out, "unacked", f->unacked);
   json_counts(out, "refused", d->refused, POSITION_FAULTS, refusal_name);
   field(out, "dropped", d->dropped);
   field(out, "dropped_after_sending", d->dropped_sent);
-  field(out, "connects", r->connects);
-  field(out, "connect_failures", r->connect_failures);
+  field(out, "connects", f->connects);
+  field(out, "connect_failures", f->connect_failures);
   field(out, "sessions", d->sessions);
   field(out, "reconnects", d->reconnects);
   field(out, "errors", error_count(d));
   json_counts(out, "error_codes", d->errors, TRACKER_ERROR_CODES, error_name);
   json_times(out, "ack_ms", &d->ack);
   json_times(out, "lateness_ms", &d->lateness);
-  json_viewers(r->watching ? r->watching : &nobody, out);
-  buffer_printf(out, "  \"seconds\": %.3f,\n  \"cpu_seconds\": %.3f\n}\n", r->seconds, r->cpu_seconds);
+  json_viewers(&f->views, out);
+  field(out, "workers_never_let_in", f->workers - f->welcomed);
+  field(out, "viewers_never_shown", f->viewers - f->shown);
+  buffer_printf(out, "  \"seconds\": %.3f,\n  \"cpu_seconds\": %.3f\n}\n", r->seconds, (double)f->cpu_us / 1e6);
 }
 
 // ---- status ----
 
-void report_status_line(const struct report *r, const struct report_status *status, struct buffer *out) {
-  const struct device_totals *d = r->devices;
-  buffer_printf(out, "%-7s workers %u/%u  %.0f pos/s  acked %" PRIu64 "  unacked %" PRIu64 "  reconnects %" PRIu64,
-                status->phase, status->online, status->workers, status->positions_per_s, d->acked, r->unacked,
-                d->reconnects);
-  buffer_printf(out, "  ack p99 %.0f ms", ms(hist_percentile_us(&d->ack, 99)));
-  if (!r->watching) return;
-  buffer_printf(out, "  viewers %u/%u  view p99 %.0f ms", status->watching, status->viewers,
-                ms(hist_percentile_us(&r->watching->view, 99)));
+void report_status_line(const struct figures *f, const char *phase, double positions_per_s, struct buffer *out) {
+  const struct device_totals *d = &f->devices;
+  buffer_printf(out, "%-7s workers %" PRIu64 "/%" PRIu64 "  %.0f pos/s  acked %" PRIu64 "  unacked %" PRIu64, phase,
+                f->online, f->workers, positions_per_s, d->acked, f->unacked);
+  buffer_printf(out, "  reconnects %" PRIu64 "  ack p99 %.0f ms", d->reconnects, ms(hist_percentile_us(&d->ack, 99)));
+  if (!f->viewers) return;
+  buffer_printf(out, "  viewers %" PRIu64 "/%" PRIu64 "  view p99 %.0f ms", f->watching, f->viewers,
+                ms(hist_percentile_us(&f->views.view, 99)));
 }

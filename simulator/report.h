@@ -1,34 +1,27 @@
-// What a run has shown: as a table, as JSON, and as the line that is shown while it runs. Pure but for the writing.
+// What a run has shown: as a table, as JSON, and as the line that is shown while it runs; and which promises it saw
+// broken. Pure but for the writing.
 #ifndef MUSTER_REPORT_H
 #define MUSTER_REPORT_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 #include "buffer.h"
-#include "totals.h"
+#include "figures.h"
+#include "settings.h"
 
 struct report {
-  uint32_t workers, teams, viewers;
-  double seconds;      // from the first planned position to the last
-  double cpu_seconds;  // user and system, of this process
-  uint64_t unacked;    // neither acked nor refused, whether sent or not: kept by the devices, or not read from the file
-  uint64_t connects, connect_failures;
-  const struct device_totals *devices;
-  const struct viewer_totals *watching;  // NULL without viewers
+  const struct settings *settings;
+  double seconds;   // from the first planned position to the last
+  bool has_played;  // it was not stopped before the load began
+  const struct figures *figures;
 };
 
 void report_table(const struct report *report, struct buffer *out);
 void report_json(const struct report *report, struct buffer *out);
 
-// True if all that was sent is accounted for: acked or refused.
-bool report_is_good(const struct report *report);
+// Appends a line for each promise that was broken; nothing if all were kept.
+void report_faults(const struct report *report, struct buffer *out);
 
-struct report_status {
-  uint32_t online, workers, watching, viewers;
-  double positions_per_s;
-  const char *phase;
-};
-void report_status_line(const struct report *report, const struct report_status *status, struct buffer *out);
+void report_status_line(const struct figures *figures, const char *phase, double positions_per_s, struct buffer *out);
 
 #endif

@@ -1,18 +1,12 @@
-// One run from the first connection to the report: connect, play, drain, settle, close. The loop's thread.
+// One run of the program: the processes it takes, and the report at its end.
 #ifndef MUSTER_RUN_H
 #define MUSTER_RUN_H
 
-#include <uv.h>
-
-#include "audience.h"
-#include "fleet.h"
-#include "live.h"
 #include "replay.h"
 #include "settings.h"
 
-// Plays until it is over or stopped by a signal, writes the reports, and returns the program's exit status. Exactly one
-// of live and replay is given; audience may be NULL.
-int run_play(uv_loop_t *loop, const struct settings *settings, struct fleet *fleet, struct live *live,
-             struct replay *replay, struct audience *audience);
+// Plays until it is over or stopped by a signal, writes all that was asked for, and returns the program's exit status.
+// replay: NULL for live load. In a process that was forked it returns, too.
+int run_play(const struct settings *settings, const struct settings_derived *derived, struct replay *replay);
 
 #endif

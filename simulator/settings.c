@@ -31,6 +31,8 @@ static const struct setting table[] = {
      "CSV file of fixes to play instead (columns time, worker, latitude, longitude)", NULL},
     {"speed", SETTING_NUMBER, AT(speed), "1", 0, 1000000, "replay so many times faster than it was recorded", NULL},
     {"as-fast-as-acked", SETTING_BOOL, AT(as_fast_as_acked), "false", 0, 0, "replay as fast as the acks allow", NULL},
+    {"processes", SETTING_INT, AT(processes), "1", 1, SETTINGS_PROCESSES_MAX,
+     "processes that share workers and viewers between them, for more load than one core can make", NULL},
     {"report", SETTING_STRING, AT(report), "", 0, 0, "file for the report as JSON", NULL},
     {"view-states", SETTING_STRING, AT(view_states), "", 0, 0, "file for the viewers' final states as JSON", NULL},
     {"ledger", SETTING_STRING, AT(ledger), "", 0, 0, "file for the fate of every position", NULL},
@@ -62,7 +64,7 @@ static const struct config config = {
     .about =
         "Simulates the devices of many workers, and viewers of their teams, and reports what became of every\n"
         "position. Ctrl-C stops sending, waits for what is unacked, and reports; a second one ends at once.\n"
-        "Exit status: 0 if all that was sent was acked or refused, 1 if not, 2 for wrong settings.\n\n"
+        "Exit status: 0 if every promise was kept (nothing lost, nobody kept out), 1 if not, 2 for wrong settings.\n\n"
         "  muster-simulator --workers 1000 --teams 10 --duration 60 --viewers 20 --report run.json\n"
         "  muster-simulator --replay traces.csv --as-fast-as-acked --teams 5",
     .settings = table,
@@ -100,6 +102,19 @@ static const char *parse_protocol(const char *name, struct settings_derived *der
   return "is not sse, json, protobuf or mixed";
 }
 
+static bool check_replay(const struct settings *s) {
+  const char *fault = NULL;
+  bool has_speed = s->speed < 1 || s->speed > 1;
+  if (!*s->replay && has_speed) fault = "--speed is for --replay: live load has --interval-ms";
+  if (!*s->replay && s->as_fast_as_acked) fault = "--as-fast-as-acked is for --replay";
+  if (*s->replay && s->as_fast_as_acked && has_speed) fault = "--speed and --as-fast-as-acked exclude each other";
+  if (*s->replay && s->park_s > 0) fault = "--park-s is for live load, not for --replay";
+  if (s->speed <= 0) fault = "--speed is not more than 0";
+  if (!*s->replay && s->processes > s->workers) fault = "--processes is more than --workers";
+  if (fault) fprintf(stderr, "%s: %s\n", SETTINGS_PROGRAM, fault);
+  return !fault;
+}
+
 static enum config_status check(const struct settings *s, struct settings_derived *derived) {
   derived->http_count = 0;
   const char *fault = endpoint_parse(s->connect, &derived->device);
@@ -115,7 +130,7 @@ static enum config_status check(const struct settings *s, struct settings_derive
   if (!decimal_place(s->centre, &derived->latitude_e7, &derived->longitude_e7)) {
     return bad("centre", s->centre, "is not LATITUDE,LONGITUDE in degrees");
   }
-  if (*s->replay && !s->as_fast_as_acked && s->speed <= 0) return bad("speed", "0", "is not more than 0");
+  if (!check_replay(s)) return CONFIG_BAD;
   if (strlen(s->worker_key) < TOKEN_KEY_MIN_BYTES) {
     fprintf(stderr, "%s: set MUSTER_WORKER_KEY or --worker-key-file to the trackers' token key, %d bytes at least\n",
             SETTINGS_PROGRAM, TOKEN_KEY_MIN_BYTES);

@@ -11,6 +11,7 @@
 #include "watch_event.h"
 
 #define SETTINGS_HTTP_MAX 16
+#define SETTINGS_PROCESSES_MAX 64
 
 struct settings {
   long workers, teams, interval_ms;
@@ -21,6 +22,7 @@ struct settings {
   char *replay;
   double speed;
   bool as_fast_as_acked;
+  long processes;
   char *report, *view_states, *ledger, *timeline;
   long settle_ms, drain_s;
   char *centre;

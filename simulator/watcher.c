@@ -97,7 +97,7 @@ static void start_watching(struct watcher *watcher) {
   if (watcher->watching) return;
   watcher->watching = true;
   watcher->host->watching++;
-  if (watcher->ever_watching) watcher->host->totals.reconnects++;
+  watcher->ever_watching ? watcher->host->totals.reconnects++ : watcher->host->shown++;
   watcher->ever_watching = true;
 }
 

@@ -24,6 +24,7 @@ struct watcher_host {
   struct viewer_totals totals;
   uint32_t open;       // connections that are not closed
   uint32_t watching;   // viewers with a snapshot
+  uint32_t shown;      // viewers that ever had one
   int64_t changed_us;  // when the last row came
   uint8_t in[65536];
 };
