@@ -595,5 +595,6 @@ def test_a_gateway_that_is_stopped_says_bye_and_closes(stack):
             view.next()
         assert closed.value.code == 1001
         view.close()
+    wait_for(lambda: stack.process("gateway-2").exit_status() is not None)  # it may be a zombie for a moment
     assert stack.process("gateway-2").exit_status() == 0
     stack.restart("gateway-2")
