@@ -46,16 +46,16 @@ UNIT_gateway := follow group numbers places query replicas team team_frame time_
 EXTRA_gateway = $(BUILD)/gen/web_assets.o
 LIBS_gateway := -lnats -lpq -lcivetweb -lcrypto
 SRC_simulator := answer audience backoff board box chief device device_conn device_message endpoint event_stream figures \
-  fleet ledger live main message_stream motion outputs player replay report run settings spool steady trace watch_frame \
+  fleet ledger live main message_stream motion outputs player replay report run settings source spool steady trace watch_frame \
   watch_proto watch_stream watch_team watch_view watcher
 UNIT_simulator := answer backoff board box device device_message event_stream figures ledger message_stream motion report \
-  spool trace \
+  source spool trace \
   watch_frame watch_proto watch_stream watch_team watch_view
 LIBS_simulator :=
 SRC_token := main
 LIBS_token :=
 UNIT_TESTS := buffer config decimal frame hist ident metrics position token update wire \
-  answer backoff board box device device_message event_stream figures ledger message_stream motion report share spool \
+  answer backoff board box device device_message event_stream figures ledger message_stream motion report share source spool \
   trace watch watch_proto watch_stream watch_view ack batcher pgarray roll server_time session \
   follow group numbers places query replicas team team_frame time_text view_filter view_json view_proto ws
 

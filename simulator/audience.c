@@ -45,6 +45,7 @@ struct audience *audience_new(const struct audience_options *options, int64_t no
   audience->host.loop = options->loop;
   audience->host.interval_ms = options->interval_ms;
   audience->host.box = options->box;
+  audience->host.sources = options->sources;
   audience->host.measures = options->measures;
   audience->host.token = manager_token;
   audience->host.context = audience;
@@ -58,7 +59,7 @@ struct audience *audience_new(const struct audience_options *options, int64_t no
     snprintf(name, sizeof name, "team-%u", team + 1);
     if (!audience->teams[team]) audience->teams[team] = watch_team_new(name);
     watcher_init(&audience->watchers[i], &audience->host, protocol_of(options, team + round), audience->teams[team],
-                 &options->http[round % options->http_count], random_fork(options->seed + 1, number),
+                 &options->http[round % options->http_count], number, random_fork(options->seed + 1, number),
                  now_us + (int64_t)number * 1000000 / options->connect_rate);
   }
   return audience;

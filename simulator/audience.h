@@ -18,6 +18,7 @@ struct audience_options {
   const struct endpoint *http;  // outlive the audience
   uint32_t http_count;
   struct share share;
+  uint32_t sources;  // as in watcher.h
   uint32_t viewers;  // this process' own
   uint32_t teams;
   uint32_t busy_teams;    // in the others workers park, and their views stand still
@@ -34,8 +35,8 @@ struct audience_options {
 
 struct audience;
 
-// Viewer i of all watches team-(1 + i modulo teams); those of one team go round the addresses, and round the protocols if
-// these are mixed, beginning with another one in the next team.
+// Viewer i of all watches team-(1 + i modulo teams); those of one team go round the addresses, and round the protocols
+// if these are mixed, beginning with another one in the next team.
 struct audience *audience_new(const struct audience_options *options, int64_t now_us);
 // When audience_open is 0.
 void audience_free(struct audience *audience);

@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "source.h"
 #include "steady.h"
 
-void device_conn_init(struct device_conn *conn, struct device_conn_host *host, struct device *device, void *context) {
-  *conn = (struct device_conn){.host = host, .device = device, .context = context};
+void device_conn_init(struct device_conn *conn, struct device_conn_host *host, struct device *device, void *context,
+                      uint32_t number) {
+  *conn = (struct device_conn){.host = host, .device = device, .context = context, .number = number};
 }
 
 static void on_closed(uv_handle_t *handle) {
@@ -129,14 +131,17 @@ static void on_connected(uv_connect_t *request, int status) {
 }
 
 static void open_conn(struct device_conn *conn, int64_t now_us) {
+  const struct device_conn_host *host = conn->host;
   uv_connect_t *request = malloc(sizeof *request);
-  if (!request || uv_tcp_init(conn->host->loop, &conn->tcp) < 0) abort();
+  if (!request) abort();
+  int status = source_tcp_init(host->loop, &conn->tcp, conn->number, host->sources);
   conn->tcp.data = conn;
   request->data = conn;
   conn->state = DEVICE_CONN_OPENING;
   conn->host->open++;
   device_connecting(conn->device, now_us);
-  if (uv_tcp_connect(request, &conn->tcp, (const struct sockaddr *)&conn->host->address, on_connected) < 0) {
+  const struct sockaddr *address = (const struct sockaddr *)&host->address;
+  if (status < 0 || uv_tcp_connect(request, &conn->tcp, address, on_connected) < 0) {
     free(request);
     conn->host->connect_failures++;
     device_conn_close(conn, now_us);

@@ -9,10 +9,11 @@
 #include "buffer.h"
 #include "device.h"
 
-// What all connections share; outlives them. Fill in the first three, the rest is counted.
+// What all connections share; outlives them. Fill in the first four, the rest is counted.
 struct device_conn_host {
   uv_loop_t *loop;
   struct sockaddr_storage address;
+  uint32_t sources;               // how many addresses connections come from: source.h
   char *(*token)(void *context);  // a fresh token, to be freed by the caller; context is the connection's
   uint64_t connects, connect_failures;
   uint32_t open;  // connections that are not closed
@@ -27,12 +28,14 @@ struct device_conn {
   struct device_conn_host *host;
   struct device *device;  // borrowed
   void *context;
+  uint32_t number;  // among all connections
   enum device_conn_state state;
   bool writing;  // the socket took only a part: rest is on its way
   struct buffer rest;
 };
 
-void device_conn_init(struct device_conn *conn, struct device_conn_host *host, struct device *device, void *context);
+void device_conn_init(struct device_conn *conn, struct device_conn_host *host, struct device *device, void *context,
+                      uint32_t number);
 
 // Does what the device wants now.
 void device_conn_poll(struct device_conn *conn, int64_t now_us);

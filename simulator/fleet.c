@@ -124,6 +124,7 @@ struct fleet *fleet_new(const struct fleet_options *options, int64_t now_us) {
   fleet->start_us = fleet->swept_until_us = now_us;
   fleet->host.loop = options->loop;
   fleet->host.address = options->address;
+  fleet->host.sources = options->sources;
   fleet->host.token = worker_token;
   fleet->device_options = (struct device_options){
       .agent = "muster-simulator/" MUSTER_VERSION,
@@ -160,7 +161,7 @@ void fleet_add(struct fleet *fleet, const char *name, uint32_t team) {
   worker->name = strdup(name);
   if (!worker->name) abort();
   worker->device = device_new(&fleet->device_options, worker, random_fork(fleet->options.seed, number), connect_us);
-  device_conn_init(&worker->conn, &fleet->host, worker->device, worker);
+  device_conn_init(&worker->conn, &fleet->host, worker->device, worker, number);
   char team_text[TEAM_BYTES];
   ledger_worker(fleet->options.ledger, number, team_name(worker, team_text), name);
 }

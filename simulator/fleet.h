@@ -16,6 +16,7 @@
 struct fleet_options {
   uv_loop_t *loop;
   struct sockaddr_storage address;  // of the trackers
+  uint32_t sources;                 // as in device_conn.h
   const char *worker_key;           // mints the workers' tokens
   uint64_t seed;
   struct share share;

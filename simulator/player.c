@@ -7,6 +7,7 @@
 #include "audience.h"
 #include "fleet.h"
 #include "live.h"
+#include "source.h"
 #include "steady.h"
 
 #define TICK_MAX_US 10000
@@ -33,6 +34,8 @@ static struct fleet *make_fleet(const struct player_options *options) {
   const struct fleet_options fleet = {
       .loop = options->loop,
       .address = options->derived->device.address,
+      .sources =
+          s->source_addresses ? (uint32_t)s->source_addresses : source_count(&options->derived->device.address, all),
       .worker_key = s->worker_key,
       .seed = (uint64_t)s->seed,
       .share = options->share,
@@ -63,7 +66,17 @@ static struct live *make_live(const struct player_options *options, struct fleet
   return live_new(&live, fleet);
 }
 
+static uint32_t sources_of_viewers(const struct settings *s, const struct settings_derived *derived) {
+  uint32_t most = (uint32_t)s->viewers / derived->http_count + 1;
+  if (s->source_addresses) return (uint32_t)s->source_addresses;
+  for (uint32_t i = 0; i < derived->http_count; i++) {
+    if (!source_is_loopback(&derived->http[i].address)) return 1;
+  }
+  return source_count(&derived->http[0].address, most);
+}
+
 static struct audience *make_audience(const struct player_options *options) {
+  if (!options->settings->viewers) return NULL;
   const struct settings *s = options->settings;
   const struct settings_derived *derived = options->derived;
   const struct audience_options audience = {
@@ -71,6 +84,7 @@ static struct audience *make_audience(const struct player_options *options) {
       .http = derived->http,
       .http_count = derived->http_count,
       .share = options->share,
+      .sources = sources_of_viewers(s, derived),
       .viewers = share_size(options->share, (uint32_t)s->viewers),
       .teams = (uint32_t)s->teams,
       .busy_teams = s->park_s > 0 ? live_busy_teams((uint32_t)s->teams) : (uint32_t)s->teams,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "decimal.h"
+#include "source.h"
 #include "token.h"
 
 #define AT(field) offsetof(struct settings, field)
@@ -33,6 +34,8 @@ static const struct setting table[] = {
     {"as-fast-as-acked", SETTING_BOOL, AT(as_fast_as_acked), "false", 0, 0, "replay as fast as the acks allow", NULL},
     {"processes", SETTING_INT, AT(processes), "1", 1, SETTINGS_PROCESSES_MAX,
      "processes that share workers and viewers between them, for more load than one core can make", NULL},
+    {"source-addresses", SETTING_INT, AT(source_addresses), "0", 0, SOURCE_MAX,
+     "addresses of 127.0.0.0/8 to connect from, if servers are on loopback; 0: as many as the ports need", NULL},
     {"report", SETTING_STRING, AT(report), "", 0, 0, "file for the report as JSON", NULL},
     {"view-states", SETTING_STRING, AT(view_states), "", 0, 0, "file for the viewers' final states as JSON", NULL},
     {"ledger", SETTING_STRING, AT(ledger), "", 0, 0, "file for the fate of every position", NULL},
@@ -102,6 +105,14 @@ static const char *parse_protocol(const char *name, struct settings_derived *der
   return "is not sse, json, protobuf or mixed";
 }
 
+static bool check_sources(const struct settings *s, const struct settings_derived *derived) {
+  bool local = source_is_loopback(&derived->device.address);
+  for (uint32_t i = 0; i < derived->http_count; i++) local = local && source_is_loopback(&derived->http[i].address);
+  if (s->source_addresses < 2 || local) return true;
+  fprintf(stderr, "%s: --source-addresses is only for servers at addresses of 127.0.0.0/8\n", SETTINGS_PROGRAM);
+  return false;
+}
+
 static bool check_replay(const struct settings *s) {
   const char *fault = NULL;
   bool has_speed = s->speed < 1 || s->speed > 1;
@@ -130,6 +141,7 @@ static enum config_status check(const struct settings *s, struct settings_derive
   if (!decimal_place(s->centre, &derived->latitude_e7, &derived->longitude_e7)) {
     return bad("centre", s->centre, "is not LATITUDE,LONGITUDE in degrees");
   }
+  if (!check_sources(s, derived)) return CONFIG_BAD;
   if (!check_replay(s)) return CONFIG_BAD;
   if (strlen(s->worker_key) < TOKEN_KEY_MIN_BYTES) {
     fprintf(stderr, "%s: set MUSTER_WORKER_KEY or --worker-key-file to the trackers' token key, %d bytes at least\n",

@@ -22,7 +22,7 @@ struct settings {
   char *replay;
   double speed;
   bool as_fast_as_acked;
-  long processes;
+  long processes, source_addresses;
   char *report, *view_states, *ledger, *timeline;
   long settle_ms, drain_s;
   char *centre;

@@ -6,6 +6,7 @@
 #include "backoff.h"
 #include "log.h"
 #include "random.h"
+#include "source.h"
 #include "steady.h"
 #include "watch_frame.h"
 #include "watch_proto.h"
@@ -15,10 +16,12 @@
 #define LONGEST_WAIT_US 120000000
 
 void watcher_init(struct watcher *watcher, struct watcher_host *host, enum watch_protocol protocol,
-                  struct watch_team *team, const struct endpoint *http, uint64_t seed, int64_t connect_us) {
+                  struct watch_team *team, const struct endpoint *http, uint32_t number, uint64_t seed,
+                  int64_t connect_us) {
   *watcher = (struct watcher){
       .host = host,
       .http = http,
+      .number = number,
       .random = seed,
       .connect_at_us = connect_us,
       .rows_us = connect_us,
@@ -248,8 +251,10 @@ static void on_connected(uv_connect_t *request, int status) {
 }
 
 static void open_connection(struct watcher *watcher, int64_t now_us) {
+  const struct watcher_host *host = watcher->host;
   uv_connect_t *request = malloc(sizeof *request);
-  if (!request || uv_tcp_init(watcher->host->loop, &watcher->tcp) < 0) abort();
+  if (!request) abort();
+  int status = source_tcp_init(host->loop, &watcher->tcp, watcher->number, host->sources);
   watcher->tcp.data = watcher;
   request->data = watcher;
   watcher->state = WATCHER_OPENING;
@@ -257,7 +262,7 @@ static void open_connection(struct watcher *watcher, int64_t now_us) {
   watcher->retry_us = -1;
   watcher->host->open++;
   const struct sockaddr *address = (const struct sockaddr *)&watcher->http->address;
-  if (uv_tcp_connect(request, &watcher->tcp, address, on_connected) < 0) {
+  if (status < 0 || uv_tcp_connect(request, &watcher->tcp, address, on_connected) < 0) {
     free(request);
     watcher->host->totals.connect_failures++;
     watcher_close(watcher, now_us);

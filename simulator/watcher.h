@@ -13,11 +13,12 @@
 #include "watch_stream.h"
 #include "watch_view.h"
 
-// What all viewers share; outlives them. Fill in the first five.
+// What all viewers share; outlives them. Fill in the first seven.
 struct watcher_host {
   uv_loop_t *loop;
   long interval_ms;                                 // asked of the gateway; less than 0: its default
   const struct box *box;                            // asked of the gateway; NULL: the whole team
+  uint32_t sources;                                 // how many addresses connections come from: source.h
   bool measures;                                    // taken_at is by this machine's clock
   char *(*token)(void *context, const char *team);  // to be freed by the caller
   void *context;
@@ -36,6 +37,7 @@ struct watcher {
   uv_tcp_t tcp;
   struct watcher_host *host;
   const struct endpoint *http;  // borrowed
+  uint32_t number;              // among all viewers
   enum watcher_state state;
   bool watching;  // a snapshot has come on this connection
   bool ever_watching;
@@ -50,7 +52,8 @@ struct watcher {
 
 // It connects at connect_us, to `http`.
 void watcher_init(struct watcher *watcher, struct watcher_host *host, enum watch_protocol protocol,
-                  struct watch_team *team, const struct endpoint *http, uint64_t seed, int64_t connect_us);
+                  struct watch_team *team, const struct endpoint *http, uint32_t number, uint64_t seed,
+                  int64_t connect_us);
 void watcher_fini(struct watcher *watcher);
 
 // Called every second or so: connects when it is time, gives up what is silent.
