@@ -37,11 +37,11 @@ UNIT_tracker := ack batcher message pgarray roll server_time session
 EXTRA_tracker = $(BUILD)/gen/schema_files.o
 SCHEMA := 001_initial.sql 002_faults.sql
 LIBS_tracker := -lnats -lpq -lcivetweb
-SRC_gateway := api_cluster api_config api_error api_health api_positions api_session api_socket api_stream api_teams \
-  api_track assets channel compare directory fanout feed follow gateway_metrics group handoff history join lane main \
-  numbers places query replay replicas routes server snapshot tcp_count team team_frame time_text tracks view_event \
+SRC_gateway := carrier door files guest head api_cluster api_config api_error api_health api_positions api_session api_socket api_stream api_teams \
+  api_track assets channel compare directory fanout feed follow gateway_metrics group history join lane main \
+  numbers places query replay replicas routes server snapshot team team_frame time_text tracks view_event \
   view_filter view_frame view_json view_open view_proto viewer viewer_input window ws
-UNIT_gateway := follow group numbers places query replicas team team_frame time_text view_event view_filter view_frame \
+UNIT_gateway := head follow group numbers places query replicas team team_frame time_text view_event view_filter view_frame \
   view_json view_proto window ws
 EXTRA_gateway = $(BUILD)/gen/web_assets.o
 LIBS_gateway := -lnats -lpq -lcivetweb -lcrypto
@@ -57,7 +57,7 @@ LIBS_token :=
 UNIT_TESTS := buffer config decimal frame hist ident metrics position token update wire \
   answer backoff board box device device_message event_stream figures ledger message_stream motion report share source spool \
   trace watch watch_proto watch_stream watch_view ack batcher pgarray roll server_time session \
-  follow group numbers places query replicas team team_frame time_text view_filter view_json view_proto ws
+  follow group head numbers places query replicas team team_frame time_text view_filter view_json view_proto ws
 
 # The map page, gateway/web: the page itself, what it uses of npm's packages, and what is made of them.
 WEB := index.html app.css icon.svg api.mjs app.mjs backoff.mjs basemap.mjs card.mjs finder.mjs format.mjs grid.mjs link.mjs \

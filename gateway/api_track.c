@@ -1,11 +1,9 @@
 // The track of a worker, or of all workers of a team, in a time range: everything that can be refused is refused here;
 // then the socket and the open history go to a thread of tracks.c.
-#include <errno.h>
 #include <string.h>
 
 #include "api.h"
-#include "handoff.h"
-#include "log.h"
+#include "door.h"
 #include "query.h"
 #include "time_text.h"
 
@@ -67,15 +65,8 @@ static bool start(struct gateway *gateway, struct http_request *request, struct 
     api_fail_unavailable(response, "Postgres is out of reach");
     return false;
   }
-  int fd = handoff_detach(request->connection);
-  if (fd < 0) {
-    log_warn("handoff_failed", "error=\"%s\"", strerror(errno));
-    api_fail_unavailable(response, "this gateway has no room for another track");
-    history_close(history);
-    return false;
-  }
   response->detached = true;
-  tracks_send(gateway->tracks, history, fd);
+  tracks_send(gateway->tracks, history, door_detach(request->carrier));
   return true;
 }
 

@@ -2,20 +2,16 @@
 #ifndef MUSTER_ARRIVAL_H
 #define MUSTER_ARRIVAL_H
 
-#include <stddef.h>
-
 #include "view_filter.h"
 
 struct place;
 
-// Whoever takes it over owns fd and place (see places.h); the bytes are copied.
+// Whoever takes it over owns fd and place (see places.h).
 struct arrival {
   int fd;  // the response's head was already sent on it
   enum view_protocol protocol;
   struct view_filter filter;
   const char *team;
-  const void *early;  // what the client sent behind its handshake, a part of a frame maybe
-  size_t early_len;
   struct place *place;  // never NULL
 };
 

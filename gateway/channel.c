@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "clock.h"
-#include "viewer_input.h"
 
 struct channel *channel_new(const char *name, int64_t stale_after_us) {
   struct channel *channel = calloc(1, sizeof *channel);
@@ -47,8 +46,7 @@ static struct lane *find_or_add_lane(struct channel *channel, struct stage *stag
 void channel_add_viewer(struct channel *channel, struct stage *stage, const struct arrival *arrival) {
   struct lane *lane = find_or_add_lane(channel, stage, arrival->protocol, arrival->filter.interval_ms);
   channel->empty_ms = 0;
-  struct viewer *viewer = lane_add(lane, arrival);
-  if (viewer && arrival->early_len) viewer_input_take(viewer, arrival->early, arrival->early_len);
+  lane_add(lane, arrival);
 }
 
 bool channel_filter(struct viewer *viewer, const struct view_filter *filter) {

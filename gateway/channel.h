@@ -33,7 +33,7 @@ struct channel *channel_new(const char *name, int64_t stale_after_us);
 void channel_free(struct channel *channel, enum close_reason reason);
 
 size_t channel_viewers(const struct channel *channel);
-// Takes over the arrival's socket and place; what it sent early is heard at once.
+// Takes over the arrival's socket and place.
 void channel_add_viewer(struct channel *channel, struct stage *stage, const struct arrival *arrival);
 // The viewer wants this from now on. False if it is gone now.
 bool channel_filter(struct viewer *viewer, const struct view_filter *filter) __attribute__((warn_unused_result));

@@ -42,7 +42,7 @@ enum letter_kind {
 struct order {
   struct letter letter;
   uint8_t kind;
-  struct arrival *arrival;  // its team and early bytes are behind it
+  struct arrival arrival;
   uint64_t ticket;
   bool flag;  // LINK: connected; HOLDS: the answer; COPY: the answer is incomplete
   enum merge_kind kind_of_merge;
@@ -153,15 +153,14 @@ static void take_batch(struct fanout *fanout, struct live_batch *batch) {
   batch->release(batch);
 }
 
-static void take_attach(struct fanout *fanout, struct order *order) {
-  struct arrival *arrival = order->arrival;
+static void take_attach(struct fanout *fanout, const struct order *order) {
+  const struct arrival *arrival = &order->arrival;
   if (fanout->draining) {
     close(arrival->fd);
     places_release(arrival->place);
   } else {
     channel_add_viewer(find_or_open(fanout, order->team), &fanout->stage, arrival);
   }
-  free(arrival);
 }
 
 // Whether a team that was joined from the log alone, without Postgres, may lack something: what was recorded is trimmed
@@ -422,12 +421,8 @@ static struct order *new_order(enum letter_kind kind, const char *team) {
 
 void fanout_attach(struct fanout *fanout, const struct arrival *arrival) {
   struct order *order = new_order(LETTER_ATTACH, arrival->team);
-  struct arrival *copy = malloc(sizeof *copy + arrival->early_len);
-  if (!copy) abort();
-  *copy = *arrival;
-  copy->team = order->team;
-  if (arrival->early_len) copy->early = memcpy(copy + 1, arrival->early, arrival->early_len);
-  order->arrival = copy;
+  order->arrival = *arrival;
+  order->arrival.team = order->team;
   mailbox_post(&fanout->mailbox, &order->letter);
 }
 

@@ -51,7 +51,7 @@ bool fanout_start(struct fanout *fanout) __attribute__((warn_unused_result));
 
 // ---- any thread ----
 
-// Takes over a new viewer, and copies the early bytes.
+// Takes over a new viewer.
 void fanout_attach(struct fanout *fanout, const struct arrival *arrival);
 void fanout_batch(struct fanout *fanout, struct live_batch *batch);
 // Takes over `state` (may be NULL) and merges it.

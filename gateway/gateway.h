@@ -8,6 +8,7 @@
 #include "directory.h"
 #include "fanout.h"
 #include "feed.h"
+#include "files.h"
 #include "gateway_metrics.h"
 #include "join.h"
 #include "places.h"
@@ -23,6 +24,7 @@ struct gateway_config {
 
 struct gateway {
   struct gateway_config config;
+  struct files files;
   struct metrics *registry;
   struct gateway_metrics metrics;
   struct replicas *replicas;

@@ -72,6 +72,16 @@ static void register_feed(struct gateway_metrics *m, struct metrics *r) {
   m->postgres_connected = metrics_gauge(r, "muster_gateway_postgres_connected", "", "1 while Postgres answers.");
 }
 
+static void register_door(struct door_metrics *m, struct metrics *r) {
+  static const char refused[] = "muster_gateway_connections_refused_total",
+                    help[] = "HTTP connections ended without asking a handler, by reason.";
+  static const char *const labels[DOOR_REFUSALS] = {"reason=\"bad\"", "reason=\"slow\"", "reason=\"crowded\"",
+                                                    "reason=\"busy\""};
+  m->connections = metrics_gauge(r, "muster_gateway_connections", "", "HTTP connections that are no streams.");
+  m->accepted = metrics_counter(r, "muster_gateway_connections_total", "", "HTTP connections accepted.");
+  for (int i = 0; i < DOOR_REFUSALS; i++) m->refused[i] = metrics_counter(r, refused, labels[i], help);
+}
+
 void gateway_metrics_register(struct gateway_metrics *m, struct metrics *r) {
   static const char name[] = "muster_gateway_http_requests_total", help[] = "HTTP requests answered, by status class.";
   static const char *const labels[6] = {"status=\"other\"", "status=\"1xx\"", "status=\"2xx\"",
@@ -79,5 +89,6 @@ void gateway_metrics_register(struct gateway_metrics *m, struct metrics *r) {
   register_viewers(m, r);
   register_feed(m, r);
   register_tracks(m, r);
-  for (int i = 0; i < 6; i++) m->http[i] = metrics_counter(r, name, labels[i], help);
+  for (int i = 0; i < 6; i++) m->http[i] = m->door.http[i] = metrics_counter(r, name, labels[i], help);
+  register_door(&m->door, r);
 }

@@ -2,7 +2,7 @@
 #ifndef MUSTER_GATEWAY_METRICS_H
 #define MUSTER_GATEWAY_METRICS_H
 
-#include "metrics.h"
+#include "door.h"
 
 enum close_reason { CLOSE_GONE, CLOSE_STALLED, CLOSE_PROTOCOL, CLOSE_DRAIN, CLOSE_REASONS };
 enum heal_reason {
@@ -36,6 +36,7 @@ struct gateway_metrics {
   struct metric_histogram *join_time;
   struct metric *tracks, *track_ends[TRACK_ENDS], *track_positions;
   struct metric *http[6];  // by the first digit of the status
+  struct door_metrics door;
   struct metric *nats_connected, *postgres_connected;
 };
 

@@ -9,6 +9,8 @@
 #include "buffer.h"
 #include "token.h"
 
+struct carrier;
+
 struct http_request {
   const char *method;
   const char *path;                                                                        // decoded, begins with '/'
@@ -18,7 +20,8 @@ struct http_request {
   char worker[IDENT_MAX_BYTES + 1];  // {worker} of the path, "" if it has none
   struct token token;                // of routes that want one
   uint64_t token_hash;               // names that token
-  void *connection;                  // for handoff_detach
+  void *connection;                  // CivetWeb's, for http_request_header
+  struct carrier *carrier;           // for door_detach
 };
 
 struct http_response {

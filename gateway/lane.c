@@ -240,7 +240,7 @@ void lane_move(struct lane *lane, struct viewer *viewer) {
   link_viewer(lane, viewer);
 }
 
-struct viewer *lane_add(struct lane *lane, const struct arrival *arrival) {
+void lane_add(struct lane *lane, const struct arrival *arrival) {
   struct viewer *viewer = viewer_new(arrival, lane->stage->stall_ms);
   link_viewer(lane, viewer);
   metric_add(lane->stage->metrics->viewers, 1);
@@ -249,12 +249,11 @@ struct viewer *lane_add(struct lane *lane, const struct arrival *arrival) {
   struct epoll_event event = {.events = EPOLLRDHUP | EPOLLOUT | EPOLLET | reads, .data.ptr = viewer};
   if (epoll_ctl(lane->stage->epoll_fd, EPOLL_CTL_ADD, viewer->fd, &event) < 0) {
     drop(viewer, CLOSE_GONE);
-    return NULL;
+    return;
   }
   struct tally tally = {0};
-  bool there = serve(viewer, &tally);
+  (void)serve(viewer, &tally);
   add_up(lane->stage, &tally);
-  return there ? viewer : NULL;
 }
 
 void lane_changed(struct lane *lane) {

@@ -58,8 +58,8 @@ struct lane *lane_new(struct stage *stage, struct channel *channel, struct sourc
 // With its viewers, if it still has any. The memory goes once the loop has run again.
 void lane_free(struct lane *lane, enum close_reason reason);
 
-// Takes over the arrival's socket and place; the snapshot goes out at once if there is one. NULL if it is gone already.
-struct viewer *lane_add(struct lane *lane, const struct arrival *arrival);
+// Takes over the arrival's socket and place; the snapshot goes out at once if there is one.
+void lane_add(struct lane *lane, const struct arrival *arrival);
 // Moves a viewer here, from a lane of the same channel and protocol.
 void lane_move(struct lane *lane, struct viewer *viewer);
 // Shows the viewer this part of the team from now on (NULL: all of it), at once. False if it is gone now.

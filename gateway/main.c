@@ -9,7 +9,6 @@
 #include "assets.h"
 #include "clock.h"
 #include "config.h"
-#include "handoff.h"
 #include "log.h"
 #include "server.h"
 #include "token.h"
@@ -103,8 +102,8 @@ static void need_leave(void *context, const char *team) {
   join_leave(((struct gateway *)context)->join, team);
 }
 
-static struct places *make_places(const struct gateway_config *c) {
-  unsigned fit = handoff_capacity(), wanted = c->max_viewers ? (unsigned)c->max_viewers : fit;
+static struct places *make_places(const struct gateway_config *c, unsigned fit) {
+  unsigned wanted = c->max_viewers ? (unsigned)c->max_viewers : fit;
   if (wanted > fit) log_warn("too_few_files", "max_viewers=%u fit=%u hint=\"raise ulimit -n\"", wanted, fit);
   struct places_limits limits = {.process = wanted < fit ? wanted : fit,
                                  .team = (unsigned)c->max_viewers_per_team,
@@ -115,7 +114,7 @@ static struct places *make_places(const struct gateway_config *c) {
 
 static void make_parts(struct gateway *g) {
   g->registry = metrics_new();
-  g->places = make_places(&g->config);
+  g->places = make_places(&g->config, g->files.viewers);
   gateway_metrics_register(&g->metrics, g->registry);
   g->replicas = replicas_new();
   g->directory = directory_new(g->config.database_url, (int64_t)g->config.stale_after_ms * 1000);
@@ -204,7 +203,7 @@ int main(int argc, char **argv) {
   pthread_sigmask(SIG_BLOCK, &ends, NULL);
   signal(SIGPIPE, SIG_IGN);
   int status = 1;
-  if (handoff_prepare() && handoff_self_test()) {
+  if (files_prepare(&gateway.files)) {
     make_parts(&gateway);
     status = serve(&gateway, &ends);
     free_parts(&gateway);

@@ -1,43 +1,40 @@
-// The only file, with handoff.c, that knows CivetWeb.
+// The only file that knows CivetWeb. Behind the door it is a parser of heads with a pool of threads: it reads from
+// carriers, and no answer goes through it.
 #include "server.h"
 
 #include <arpa/inet.h>
 #include <civetweb.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
-#include <semaphore.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "api.h"
 #include "clock.h"
-#include "config.h"
-#include "handoff.h"
+#include "door.h"
+#include "head.h"
 #include "log.h"
 #include "routes.h"
 
-#define THREADS 16
-#define THREADS_TEXT "16"
-#define FIRST_HEADER "X-Muster-First"
-#define LEARN_S 3
-#define HOST_BYTES 64
-#define DEFER_S 5
-#define DESCRIPTORS_LOOKED_AT 64  // it is among the first that the program opens
+// They wait for Postgres and for the fan-out, never for a client.
+#define WORKERS 16
+#define WORKERS_TEXT "16"
+#define PATIENCE_MS 10000
+
+#define TEST_HEADER "X-Muster-Test"
+#define TEST_TIMEOUT_S 3
 
 struct server {
-  _Atomic unsigned busy;  // threads with a connection
   struct mg_context *context;
   struct gateway *gateway;
-  char first[33];  // what our own first requests say, and nobody else can
-  sem_t learned, go_on;
+  struct door *door;
+  char test[33];  // what the self-test's request says, and nobody else can
 };
 
 static const char *reason_of(int status) {
@@ -49,7 +46,7 @@ static void count(struct gateway *gateway, int status) {
   metric_add(gateway->metrics.http[class >= 1 && class <= 5 ? class : 0], 1);
 }
 
-static void send_response(struct mg_connection *connection, const struct http_response *response, bool with_body) {
+static void send_response(struct carrier *carrier, const struct http_response *response, bool with_body, bool keep) {
   const void *body = response->fixed ? response->fixed : response->body.data;
   size_t len = response->fixed ? response->fixed_len : response->body.len;
   bool has_length = response->status != 204 && response->status != 304;
@@ -58,50 +55,40 @@ static void send_response(struct mg_connection *connection, const struct http_re
                 reason_of(response->status));
   if (response->type) buffer_printf(&out, "Content-Type: %s\r\n", response->type);
   if (has_length) buffer_printf(&out, "Content-Length: %zu\r\n", len);
+  if (!keep) buffer_append_string(&out, "Connection: close\r\n");
   buffer_append(&out, response->header.data, response->header.len);
   buffer_append_string(&out, "\r\n");
-  if (with_body && has_length && len < 65536) {  // one packet, one syscall, where it is small
-    buffer_append(&out, body, len);
-    with_body = false;
-  }
-  // A short write means a peer that is gone or stuck; CivetWeb closes the connection.
-  bool whole = mg_write(connection, out.data, out.len) == (int)out.len;
-  if (whole && with_body && has_length) whole = mg_write(connection, body, len) == (int)len;
-  if (!whole) mg_disable_connection_keep_alive(connection);
-  buffer_fini(&out);
+  with_body = with_body && has_length;
+  if (with_body && !response->fixed) buffer_append(&out, body, len);
+  door_answer(carrier, &out, response->fixed, with_body && response->fixed ? len : 0);
 }
 
 const char *http_request_header(const struct http_request *request, const char *name) {
-  return mg_get_header(request->connection, name);
+  return mg_get_header(request->connection, strcasecmp(name, "Connection") == 0 ? HEAD_CONNECTION : name);
 }
 
-static int on_connected(const struct mg_connection *connection, void **out_data) {
-  *out_data = NULL;
-  atomic_fetch_add(&((struct server *)mg_get_user_data(mg_get_context(connection)))->busy, 1);
-  return 0;
+// RFC 9112 9.3; a client with HTTP/1.0 could ask for more, but need not get it.
+static bool wants_more(const struct mg_request_info *info) {
+  if (strcmp(info->http_version, "1.1") != 0) return false;
+  for (int i = 0; i < info->num_headers; i++) {
+    if (strcasecmp(info->http_headers[i].name, HEAD_CONNECTION) != 0) continue;
+    if (strcasestr(info->http_headers[i].value, "close")) return false;
+  }
+  return true;
 }
 
-static void on_close(const struct mg_connection *connection) {
-  const struct mg_context *context = mg_get_context(connection);
-  handoff_close(connection);
-  atomic_fetch_sub(&((struct server *)mg_get_user_data(context))->busy, 1);
-}
-
-// One of the first requests, which are ours: stays until each thread has one.
-static int on_first_request(struct server *server, struct mg_connection *connection) {
-  static const char answer[] = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
-  handoff_learn(connection);
-  sem_post(&server->learned);
-  sem_wait(&server->go_on);
-  mg_disable_connection_keep_alive(connection);
-  mg_write(connection, answer, sizeof answer - 1);
-  return 204;
-}
-
-static int on_request(struct mg_connection *connection) {
+// Leaves the carrier as CivetWeb will. It reads another request from it only after one that it knows to be whole, and
+// of HTTP/1.1; other carriers are given up. (What it thinks of Connection does not count: the door takes that away.)
+static void leave(struct mg_connection *connection, struct carrier *carrier, bool body, bool keep) {
   const struct mg_request_info *info = mg_get_request_info(connection);
-  struct server *server = info->user_data;
-  struct http_request request = {
+  bool reusable = !body && info->http_version && strcmp(info->http_version, "1.1") == 0;
+  if (!reusable) mg_disable_connection_keep_alive(connection);
+  door_leave(carrier, &(struct door_end){.keep = keep && !body, .body = body, .reusable = reusable});
+}
+
+static struct http_request request_of(struct mg_connection *connection, struct carrier *carrier) {
+  const struct mg_request_info *info = mg_get_request_info(connection);
+  return (struct http_request){
       .method = info->request_method,
       .path = info->local_uri_raw ? info->local_uri_raw : "",
       .query = info->query_string,
@@ -111,37 +98,59 @@ static int on_request(struct mg_connection *connection) {
       .accept_encoding = mg_get_header(connection, "Accept-Encoding"),
       .forwarded_proto = mg_get_header(connection, "X-Forwarded-Proto"),
       .connection = connection,
+      .carrier = carrier,
   };
-  struct http_response response = {0};
-  handoff_request(connection);
-  const char *first = mg_get_header(connection, FIRST_HEADER);
-  if (first && strcmp(first, server->first) == 0) return on_first_request(server, connection);
-  // No route reads a body: one that is sent is not waited for, and must not be taken for a next request.
-  // And where threads are scarce, none is kept for a next request that may never come.
-  bool scarce = server->busy > THREADS / 2;
-  if (scarce || info->content_length > 0 || mg_get_header(connection, "Transfer-Encoding")) {
-    mg_disable_connection_keep_alive(connection);
-    http_header(&response, "Connection", "close");
-  }
-  routes_answer(server->gateway, &request, &response);
-  count(server->gateway, response.status);
-  if (!response.detached) send_response(connection, &response, strcmp(request.method, "HEAD") != 0);
-  http_response_fini(&response);
-  token_fini(&request.token);
-  return response.status;
 }
 
-// What CivetWeb refuses by itself: a request that is none, or too long.
+// The self-test's client: it gets back on its own socket what it sent behind the head.
+static int on_test(struct mg_connection *connection, struct carrier *carrier) {
+  char early[16];
+  int fd = door_detach(carrier);
+  ssize_t len = recv(fd, early, sizeof early, MSG_DONTWAIT);
+  if (len > 0) (void)!send(fd, early, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
+  close(fd);
+  leave(connection, carrier, false, false);
+  return 200;
+}
+
+static int on_request(struct mg_connection *connection) {
+  const struct mg_request_info *info = mg_get_request_info(connection);
+  struct server *server = info->user_data;
+  struct carrier *carrier = door_carrier(server->door, info->remote_port);
+  if (!carrier) {  // a stranger on this machine, who found CivetWeb's own port
+    mg_disable_connection_keep_alive(connection);
+    return 400;
+  }
+  const char *test = mg_get_header(connection, TEST_HEADER);
+  if (test && strcmp(test, server->test) == 0) return on_test(connection, carrier);
+  struct http_request request = request_of(connection, carrier);
+  struct http_response response = {0};
+  // No route reads a body: one that is sent is not waited for, and must not be taken for a next request.
+  bool body = info->content_length > 0 || mg_get_header(connection, "Transfer-Encoding");
+  bool keep = !body && wants_more(info);
+  routes_answer(server->gateway, &request, &response);
+  count(server->gateway, response.status);
+  if (!response.detached) send_response(carrier, &response, strcmp(request.method, "HEAD") != 0, keep);
+  int status = response.status;
+  http_response_fini(&response);
+  token_fini(&request.token);
+  leave(connection, carrier, body, keep);
+  return status;
+}
+
+// What CivetWeb refuses by itself: a request that is none.
 static int on_error(struct mg_connection *connection, int status, const char *message) {
   struct server *server = mg_get_user_data(mg_get_context(connection));
+  struct carrier *carrier = door_carrier(server->door, mg_get_request_info(connection)->remote_port);
   struct http_response response = {0};
   (void)message;
-  api_fail(&response, status, status == 404 ? "not_found" : "bad_request", "%s", reason_of(status));
-  http_header(&response, "Connection", "close");
   mg_disable_connection_keep_alive(connection);
+  if (!carrier) return 0;
+  api_fail(&response, status, status == 404 ? "not_found" : "bad_request", "%s", reason_of(status));
   count(server->gateway, status);
-  send_response(connection, &response, true);
+  send_response(carrier, &response, true, false);
   http_response_fini(&response);
+  door_leave(carrier, &(struct door_end){.reusable = false});
   return 0;
 }
 
@@ -151,101 +160,20 @@ static int on_log(const struct mg_connection *connection, const char *message) {
   return 1;
 }
 
-// A connection is accepted once it has brought something, or after so long: the kernel waits for those who are silent,
-// not our threads.
-static void defer_accept(void) {
-  int seconds = DEFER_S;
-  for (int fd = 3; fd < DESCRIPTORS_LOOKED_AT; fd++) {
-    int listens = 0;
-    socklen_t len = sizeof listens;
-    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0 || !listens) continue;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds);
-  }
-}
-
-// Where we reach ourselves.
-static void own_host(const struct server *server, char out[HOST_BYTES]) {
-  int port;
-  bool good = config_address(server->gateway->config.listen, out, HOST_BYTES, &port);
-  if (!good || strcmp(out, "0.0.0.0") == 0) snprintf(out, HOST_BYTES, "127.0.0.1");
-}
-
-static bool own_address(const struct server *server, struct sockaddr_in *out) {
-  char host[HOST_BYTES];
-  struct mg_server_port port;
-  own_host(server, host);
-  *out = (struct sockaddr_in){.sin_family = AF_INET};
-  if (mg_get_server_ports(server->context, 1, &port) < 1 || inet_pton(AF_INET, host, &out->sin_addr) != 1) return false;
-  out->sin_port = htons((uint16_t)port.port);
-  return true;
-}
-
-// ---- first requests ----
-
-static void make_first(struct server *server) {
-  unsigned char random[16];
-  if (getrandom(random, sizeof random, 0) != sizeof random) abort();
-  for (size_t i = 0; i < sizeof random; i++) snprintf(server->first + 2 * i, 3, "%02x", random[i]);
-  sem_init(&server->learned, 0, 0);
-  sem_init(&server->go_on, 0, 0);
-}
-
-static void server_free(struct server *server) {
-  sem_destroy(&server->learned);
-  sem_destroy(&server->go_on);
-  free(server);
-}
-
-static int send_first(const struct server *server, const struct sockaddr_in *to) {
-  char request[160];
-  int len = snprintf(request, sizeof request,
-                     "GET /healthz HTTP/1.1\r\nHost: localhost\r\n" FIRST_HEADER ": %s\r\n\r\n", server->first);
-  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd >= 0 && (connect(fd, (const struct sockaddr *)to, sizeof *to) < 0 ||
-                  send(fd, request, (size_t)len, MSG_NOSIGNAL) != len)) {
-    close(fd);
-    fd = -1;
-  }
-  return fd;
-}
-
-// A request of our own for each thread, all at the same time: so each slot of CivetWeb's is learned (handoff_learn).
-static void learn_slots(struct server *server) {
-  struct sockaddr_in to;
-  struct timespec until;
-  int fds[THREADS];
-  unsigned learned = 0;
-  if (!own_address(server, &to)) return;
-  for (unsigned i = 0; i < THREADS; i++) fds[i] = send_first(server, &to);
-  clock_gettime(CLOCK_REALTIME, &until);
-  until.tv_sec += LEARN_S;
-  while (learned < THREADS && sem_timedwait(&server->learned, &until) == 0) learned++;
-  for (unsigned i = 0; i < THREADS; i++) {
-    sem_post(&server->go_on);
-    if (fds[i] >= 0) close(fds[i]);
-  }
-  if (learned < THREADS) log_warn("slots_unknown", "learned=%u threads=%d", learned, THREADS);
-}
-
-struct server *server_start(struct gateway *gateway) {
-  // A connection owns a thread until it closes: so idle ones may stay only for a moment, and one that says nothing does
-  // not get one (defer_accept). The queue is for those whose head is on its way.
+// CivetWeb on a port of its own, where only the door connects.
+static uint16_t start_context(struct server *server) {
   const char *options[] = {"listening_ports",
-                           gateway->config.listen,
+                           "127.0.0.1:0",
                            "num_threads",
-                           THREADS_TEXT,
+                           WORKERS_TEXT,
                            "connection_queue",
-                           "256",  // these descriptors must stay below those that are handed over
-                           "listen_backlog",
-                           "4096",
+                           "64",
                            "enable_keep_alive",
                            "yes",
-                           "keep_alive_timeout_ms",
-                           "250",
+                           "keep_alive_timeout_ms",  // carriers stay
+                           "2000000000",
                            "request_timeout_ms",
-                           "5000",
-                           "tcp_nodelay",
-                           "1",
+                           "10000",
                            "enable_directory_listing",
                            "no",
                            "cgi_pattern",
@@ -255,26 +183,11 @@ struct server *server_start(struct gateway *gateway) {
                            "access_control_allow_origin",
                            "",
                            NULL};
-  struct mg_callbacks callbacks = {.init_connection = on_connected,
-                                   .begin_request = on_request,
-                                   .connection_close = on_close,
-                                   .http_error = on_error,
-                                   .log_message = on_log};
-  struct server *server = calloc(1, sizeof *server);
-  if (!server) abort();
-  server->gateway = gateway;
-  make_first(server);
+  struct mg_callbacks callbacks = {.begin_request = on_request, .http_error = on_error, .log_message = on_log};
+  struct mg_server_port port;
   server->context = mg_start(&callbacks, server, options);
-  if (server->context) {
-    handoff_listening();
-    learn_slots(server);
-    defer_accept();
-    log_info("listening", "addr=%s", gateway->config.listen);
-    return server;
-  }
-  log_error("cannot_listen", "addr=%s", gateway->config.listen);
-  server_free(server);
-  return NULL;
+  bool known = server->context && mg_get_server_ports(server->context, 1, &port) == 1;
+  return known ? (uint16_t)port.port : 0;
 }
 
 static void *stop_context(void *context) {
@@ -282,32 +195,90 @@ static void *stop_context(void *context) {
   return NULL;
 }
 
-void server_end(struct mg_context *context, const char *address) {
+// mg_stop alone takes up to 2 s, because its accepting thread sleeps for so long; connections wake it.
+static void end_context(struct mg_context *context) {
   struct mg_server_port port;
   pthread_t thread;
   struct sockaddr_in to = {.sin_family = AF_INET};
-  bool known = mg_get_server_ports(context, 1, &port) == 1 && inet_pton(AF_INET, address, &to.sin_addr) == 1;
-  if (!known || pthread_create(&thread, NULL, stop_context, context) != 0) {
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (mg_get_server_ports(context, 1, &port) != 1 || pthread_create(&thread, NULL, stop_context, context) != 0) {
     mg_stop(context);
     return;
   }
   to.sin_port = htons((uint16_t)port.port);
   while (pthread_tryjoin_np(thread, NULL) == EBUSY) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd >= 0) {
-      (void)connect(fd, (const struct sockaddr *)&to, sizeof to);  // that it arrives is enough
-      clock_sleep_ms(5);
-      close(fd);
-    } else {
-      clock_sleep_ms(5);
-    }
+    if (fd >= 0) (void)connect(fd, (const struct sockaddr *)&to, sizeof to);  // that it arrives is enough
+    clock_sleep_ms(5);
+    if (fd >= 0) close(fd);
   }
 }
 
+// ---- the self-test ----
+
+static void make_test_secret(struct server *server) {
+  unsigned char random[16];
+  if (getrandom(random, sizeof random, 0) != sizeof random) abort();
+  for (size_t i = 0; i < sizeof random; i++) snprintf(server->test + 2 * i, 3, "%02x", random[i]);
+}
+
+// Whether a client on a socket of its own gets this back for what it sends.
+static bool gets(const struct server *server, const char *request, const char *answer) {
+  struct timeval timeout = {.tv_sec = TEST_TIMEOUT_S};
+  char got[512] = "";
+  size_t len = 0;
+  int fd = door_connect(server->door);
+  bool sent = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) == 0 &&
+              send(fd, request, strlen(request), MSG_NOSIGNAL) == (ssize_t)strlen(request);
+  for (ssize_t more = 1; sent && more > 0 && len<sizeof got - 1; len += more> 0 ? (size_t)more : 0) {
+    more = recv(fd, got + len, sizeof got - 1 - len, 0);
+  }
+  if (fd >= 0) close(fd);
+  return strncmp(got, answer, strlen(answer)) == 0;
+}
+
+// The hand-over rests on how CivetWeb reads heads and names its peers: so it is tried before anybody is let in. More
+// requests than there are carriers, so that carriers are used again after one was taken from.
+static const char *self_test(struct server *server) {
+  char stream[128];
+  snprintf(stream, sizeof stream, "GET / HTTP/1.1\r\nHost: localhost\r\n" TEST_HEADER ": %s\r\n\r\nearly",
+           server->test);
+  for (int i = 0; i < 2 * WORKERS; i++) {
+    if (!gets(server, stream, "early")) return "a socket was not handed over with what the client had sent";
+    if (!gets(server, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "HTTP/1.1 200 ")) {
+      return "a request was not answered after that";
+    }
+  }
+  return NULL;
+}
+
+struct server *server_start(struct gateway *gateway) {
+  struct server *server = calloc(1, sizeof *server);
+  if (!server) abort();
+  server->gateway = gateway;
+  make_test_secret(server);
+  server->door = door_open(&(struct door_options){.listen = gateway->config.listen,
+                                                  .guests = gateway->files.guests,
+                                                  .carriers = WORKERS,
+                                                  .patience_ms = PATIENCE_MS,
+                                                  .metrics = &gateway->metrics.door});
+  uint16_t port = server->door ? start_context(server) : 0;
+  bool started = port && door_start(server->door, port);
+  if (server->door && !started) log_error("cannot_start", "part=server");
+  const char *fault = started ? self_test(server) : NULL;
+  if (fault) log_error("self_test_failed", "fault=\"%s\" civetweb=%s", fault, mg_version());
+  if (started && !fault) {
+    log_info("listening", "addr=%s", gateway->config.listen);
+    return server;
+  }
+  server_stop(server);
+  return NULL;
+}
+
 void server_stop(struct server *server) {
-  char host[HOST_BYTES];
   if (!server) return;
-  own_host(server, host);
-  server_end(server->context, host);
-  server_free(server);
+  if (server->door) door_stop(server->door);
+  if (server->context) end_context(server->context);
+  door_free(server->door);
+  free(server);
 }

@@ -1,16 +1,13 @@
 // In the order of refusal: the query, the token, what can be shown, the limits.
 #include "view_open.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "handoff.h"
-#include "log.h"
+#include "door.h"
 #include "query.h"
 
 #define RETRY_AFTER_MIN_S 1
@@ -88,37 +85,17 @@ bool view_open_admit(struct gateway *gateway, const struct http_request *request
   return status == PLACES_TAKEN;
 }
 
-// Answers and returns -1 if the socket cannot be had.
-static int detach(const struct http_request *request, struct http_response *response, struct arrival *arrival,
-                  void **out_early) {
-  *out_early = NULL;
-  // Behind a request for events nothing is to come, and nothing is read.
-  if (arrival->protocol != VIEW_SSE && !handoff_early(request->connection, out_early, &arrival->early_len)) {
-    api_fail(response, 400, "bad_handshake",
-             "nothing may follow a handshake on a connection that was used before, or is ended");
-    return -1;
-  }
-  arrival->early = *out_early;
-  int fd = handoff_detach(request->connection);
-  if (fd >= 0) return fd;
-  log_warn("handoff_failed", "error=\"%s\"", strerror(errno));
-  api_fail_unavailable(response, "this gateway has no room for another live view");
-  return -1;
-}
-
 void view_open_attach(struct gateway *gateway, const struct http_request *request, struct http_response *response,
                       const char *head, struct arrival *arrival) {
-  void *early;
   arrival->team = request->team;
-  arrival->fd = detach(request, response, arrival, &early);
-  response->detached = arrival->fd >= 0;
+  arrival->fd = door_detach(request->carrier);
+  response->detached = true;
   // A fresh socket takes so little at once, or it is broken.
   ssize_t len = (ssize_t)strlen(head);
-  if (response->detached && send(arrival->fd, head, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) == len) {
+  if (send(arrival->fd, head, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) == len) {
     fanout_attach(gateway->fanout, arrival);
   } else {
-    if (response->detached) close(arrival->fd);
+    close(arrival->fd);
     places_release(arrival->place);
   }
-  free(early);
 }

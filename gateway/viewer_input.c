@@ -2,7 +2,6 @@
 // little.
 #include "viewer_input.h"
 
-#include <string.h>
 #include <sys/epoll.h>
 
 #include "channel.h"
@@ -77,13 +76,6 @@ static bool hear(struct viewer *viewer, uint8_t *bytes, size_t len) {
     return false;
   }
   return !hearing.pong || lane_reply(viewer, hearing.pong);
-}
-
-void viewer_input_take(struct viewer *viewer, const void *bytes, size_t len) {
-  uint8_t copy[INPUT_BYTES];
-  if (len > sizeof copy) len = sizeof copy;  // the HTTP server's buffer is no larger
-  memcpy(copy, bytes, len);
-  (void)!hear(viewer, copy, len);
 }
 
 // The socket is watched for edges: what is left is asked for again.

@@ -3,12 +3,8 @@
 #define MUSTER_VIEWER_INPUT_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #include "viewer.h"
-
-// Bytes that came with the handshake.
-void viewer_input_take(struct viewer *viewer, const void *bytes, size_t len);
 
 // Reads the socket. False if the viewer is gone now.
 bool viewer_input_read(struct viewer *viewer) __attribute__((warn_unused_result));

@@ -21,7 +21,7 @@ FENCES = {
     "nats.h": ["tracker/publish", "tracker/recorder", "tracker/undertaker", "gateway/feed", "gateway/replay"],
     "libpq-fe.h": ["tracker/store", "tracker/store_days", "tracker/store_private", "tracker/store_write", "gateway/history",
                     "gateway/snapshot"],
-    "civetweb.h": ["tracker/admin", "gateway/server", "gateway/routes", "gateway/handoff"],
+    "civetweb.h": ["tracker/admin", "gateway/server"],
     "cJSON.h": ["common/token", "gateway/api_*", "gateway/view_filter"],
     "evp.h": ["gateway/ws"],
     "jwt.h": ["common/token"],

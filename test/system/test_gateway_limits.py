@@ -1,4 +1,4 @@
-"""What a gateway does when many come at once, when connections are kept idle, and when there is no room."""
+"""What a gateway does when many come at once, when clients come and say nothing, and when there is no room."""
 import contextlib
 import json
 import select
@@ -11,7 +11,7 @@ import pytest
 
 from views import PROGRAMS, Stack, View, fetch, metrics, wait_for
 
-CROWD = 2000
+SILENT, TRICKLING, CROWD = 3000, 100, 2000
 PATIENCE_S = 2  # of somebody who waits for an answer meanwhile
 
 
@@ -97,6 +97,54 @@ def answered(url, token, team):
     with View(url, team, token) as view:
         assert view.next()[0] == "snapshot"
     return max(longest, time.monotonic() - begun)
+
+
+class Trickle:
+    """Connections that send a head byte by byte, for ever new."""
+
+    def __init__(self, url, count):
+        self.url, self.stop = url, threading.Event()
+        self.sockets = [connect(url) for _ in range(count)]
+        self.thread = threading.Thread(target=self._run)
+
+    def _run(self):
+        at = 0
+        head = b"GET /healthz HTTP/1.1\r\nX-Slow: " + b"y" * 10000
+        while not self.stop.wait(0.02):
+            for i, client in enumerate(self.sockets):
+                try:
+                    client.sendall(head[at % len(head):at % len(head) + 1])
+                except OSError:
+                    client.close()
+                    self.sockets[i] = connect(self.url)
+            at += 1
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.thread.join()
+        for client in self.sockets:
+            client.close()
+
+
+def test_silent_and_trickling_connections_keep_nobody_waiting(wide):
+    url = wide.own_url("gateway-1")
+    token = mint(wide, "team-s", "anna")
+    assert answered(url, token, "team-s") < PATIENCE_S
+    with contextlib.ExitStack() as silent:
+        for _ in range(SILENT):
+            silent.enter_context(connect(url))
+        with Trickle(url, TRICKLING):
+            until, longest = time.monotonic() + 10, 0
+            while time.monotonic() < until:
+                longest = max(longest, answered(url, token, "team-s"))
+                assert longest < PATIENCE_S
+                time.sleep(0.2)
+    assert answered(url, token, "team-s") < PATIENCE_S
+    print(f"longest {longest:.3f} s")
 
 
 def test_a_crowd_that_comes_at_once_is_let_in_whole_and_its_team_loaded_once(wide):
