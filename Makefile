@@ -46,17 +46,16 @@ UNIT_gateway := head follow group numbers places query replicas team team_frame 
 EXTRA_gateway = $(BUILD)/gen/web_assets.o
 LIBS_gateway := -lnats -lpq -lcivetweb -lcrypto
 SRC_simulator := answer audience backoff board box chief device device_conn device_message endpoint event_stream figures \
-  fleet ledger live main message_stream motion outputs player replay report run settings source spool steady trace watch_frame \
-  watch_proto watch_stream watch_team watch_view watcher
+  fleet ledger live main message_stream motion outputs player replay report run scenario settings source \
+  spool steady trace watch_frame watch_proto watch_stream watch_team watch_view watcher
 UNIT_simulator := answer backoff board box device device_message event_stream figures ledger message_stream motion report \
-  source spool trace \
-  watch_frame watch_proto watch_stream watch_team watch_view
+  scenario source spool trace watch_frame watch_proto watch_stream watch_team watch_view
 LIBS_simulator :=
 SRC_token := main
 LIBS_token :=
 UNIT_TESTS := buffer config decimal frame hist ident metrics position token update wire \
-  answer backoff board box device device_message event_stream figures ledger message_stream motion report share source spool \
-  trace watch watch_proto watch_stream watch_view ack batcher pgarray roll server_time session \
+  answer backoff board box device device_message event_stream figures ledger message_stream motion report scenario share \
+  source spool trace watch watch_proto watch_stream watch_view ack batcher pgarray roll server_time session \
   follow group head numbers places query replicas team team_frame time_text view_filter view_json view_proto ws
 
 # The map page, gateway/web: the page itself, what it uses of npm's packages, and what is made of them.

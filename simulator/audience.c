@@ -54,13 +54,16 @@ struct audience *audience_new(const struct audience_options *options, int64_t no
   audience->watchers = calloc(options->viewers, sizeof *audience->watchers);
   if (!audience->teams || !audience->watchers) abort();
   for (uint32_t i = 0; i < options->viewers; i++) {
-    uint32_t number = share_number(options->share, i), team = number % options->teams, round = number / options->teams;
+    uint32_t number = share_number(options->share, i);
+    struct scenario_place place = scenario_place(options->scenario, number, options->teams);
+    uint32_t team = place.team, round = place.member;
     char name[32];
     snprintf(name, sizeof name, "team-%u", team + 1);
     if (!audience->teams[team]) audience->teams[team] = watch_team_new(name);
     watcher_init(&audience->watchers[i], &audience->host, protocol_of(options, team + round), audience->teams[team],
                  &options->http[round % options->http_count], number, random_fork(options->seed + 1, number),
                  now_us + (int64_t)number * 1000000 / options->connect_rate);
+    audience->watchers[i].slow = scenario_is_slow(options->scenario, number);
   }
   return audience;
 }
@@ -72,6 +75,10 @@ void audience_free(struct audience *audience) {
   free(audience->watchers);
   free(audience->teams);
   free(audience);
+}
+
+void audience_count(struct audience *audience, int64_t since_us) {
+  for (uint32_t i = 0; i < audience->options.viewers; i++) audience->watchers[i].view.since_us = since_us;
 }
 
 void audience_sweep(struct audience *audience, int64_t now_us) {

@@ -9,6 +9,7 @@
 #include "box.h"
 #include "buffer.h"
 #include "endpoint.h"
+#include "scenario.h"
 #include "share.h"
 #include "totals.h"
 #include "watch_event.h"
@@ -18,8 +19,9 @@ struct audience_options {
   const struct endpoint *http;  // outlive the audience
   uint32_t http_count;
   struct share share;
-  uint32_t sources;  // as in watcher.h
-  uint32_t viewers;  // this process' own
+  const struct scenario *scenario;  // says of which team each viewer is, and which are slow
+  uint32_t sources;                 // as in watcher.h
+  uint32_t viewers;                 // this process' own
   uint32_t teams;
   uint32_t busy_teams;    // in the others workers park, and their views stand still
   uint32_t connect_rate;  // first connections per second
@@ -35,12 +37,14 @@ struct audience_options {
 
 struct audience;
 
-// Viewer i of all watches team-(1 + i modulo teams); those of one team go round the addresses, and round the protocols
-// if these are mixed, beginning with another one in the next team.
+// Each viewer watches the team where the scenario places it; those of one team go round the addresses, and round the
+// protocols if these are mixed, beginning with another one in the next team.
 struct audience *audience_new(const struct audience_options *options, int64_t now_us);
 // When audience_open is 0.
 void audience_free(struct audience *audience);
 
+// From now on positions that were taken at since_us or later are counted as delivered.
+void audience_count(struct audience *audience, int64_t since_us);
 void audience_sweep(struct audience *audience, int64_t now_us);
 void audience_close(struct audience *audience, int64_t now_us);
 

@@ -128,7 +128,7 @@ static void next_phase(struct chief *chief, int64_t now_us) {
     start_playing(chief, now_us);
   } else if (chief->phase == PHASE_PLAY) {
     start_draining(chief, now_us);
-  } else if (chief->phase == PHASE_DRAIN && s->viewers && *s->view_states) {
+  } else if (chief->phase == PHASE_DRAIN && s->viewers) {
     enter(chief, PHASE_SETTLE, now_us, (int64_t)s->settle_ms * 1000 + SETTLE_PATIENCE_US);
   } else {
     start_closing(chief, now_us);

@@ -171,7 +171,8 @@ static bool asks_for_ack(const struct device *device, bool backlog) {
   return backlog || (every && device->reports % every == 0) || (device->flush && !spool_unsent(&device->spool));
 }
 
-static uint8_t *write_report(struct device *device, uint64_t sequence, uint32_t count, uint8_t *to) {
+// repeats: what the last report said is said again, and it is that one which counts.
+static uint8_t *write_report(struct device *device, uint64_t sequence, uint32_t count, bool repeats, uint8_t *to) {
   struct spool *spool = &device->spool;
   bool backlog = sequence != spool->fresh;
   struct device_report report = device_report_begin(to, ++device->reports);
@@ -180,10 +181,15 @@ static uint8_t *write_report(struct device *device, uint64_t sequence, uint32_t 
     device_report_add(&report, &entry->position);
     device->options->sent(device->context, &entry->position, entry->ever_sent);
   }
-  spool_sent(spool, sequence, count, device->reports);
-  bool ask = asks_for_ack(device, backlog);
+  if (!repeats) spool_sent(spool, sequence, count, device->reports);
+  bool ask = !repeats && asks_for_ack(device, backlog);
   if (ask) device->asked = device->reports;
   return device_report_end(&report, ask);
+}
+
+static bool is_repeated(const struct device *device) {
+  uint32_t every = device->options->repeat_every;
+  return every && device->reports % every == 0;
 }
 
 size_t device_write(struct device *device, int64_t now_us, uint8_t *to, size_t capacity) {
@@ -195,7 +201,10 @@ size_t device_write(struct device *device, int64_t now_us, uint8_t *to, size_t c
     uint32_t most = positions_that_fit(device, capacity - (size_t)(at - to));
     uint32_t count = most ? spool_pick(&device->spool, most, device->options->window, &sequence) : 0;
     if (count == 0) break;
-    at = write_report(device, sequence, count, at);
+    at = write_report(device, sequence, count, false, at);
+    if (is_repeated(device) && positions_that_fit(device, capacity - (size_t)(at - to)) >= count) {
+      at = write_report(device, sequence, count, true, at);
+    }
   }
   if (ping && capacity - (size_t)(at - to) >= DEVICE_MESSAGE_BYTES) {
     at = device_message_ping(at);

@@ -28,6 +28,7 @@ struct device_options {
   uint32_t spool_positions;  // the most that is kept unacked; the oldest is dropped beyond it
   uint32_t batch;            // the most positions in one report
   uint32_t window;           // the most positions in flight while backlog is sent
+  uint32_t repeat_every;     // say every so many-th report twice, to try the servers with duplicates; 0: none
   uint32_t ack_every;        // ask for an ack with every so many reports; 0: as the tracker likes
 
   void (*sent)(void *context, const struct position *position, bool again);

@@ -9,6 +9,7 @@ static void add_devices(struct device_totals *into, const struct device_totals *
   into->taken += from->taken;
   into->sent += from->sent;
   into->resent += from->resent;
+  into->wanted += from->wanted;
   into->acked += from->acked;
   for (int i = 0; i < POSITION_FAULTS; i++) into->refused[i] += from->refused[i];
   into->dropped += from->dropped;
@@ -33,6 +34,7 @@ static void add_views(struct viewer_totals *into, const struct viewer_totals *fr
   into->bytes += from->bytes;
   into->rows += from->rows;
   into->snapshot_rows += from->snapshot_rows;
+  into->positions += from->positions;
   into->left += from->left;
   into->backward += from->backward;
   into->outside += from->outside;

@@ -16,14 +16,13 @@
 
 #define SWEEP_US 200000       // every worker is looked at so often
 #define TOKEN_VALID_S 604800  // a week, so that a clock that is wrong by a day does not matter
-#define DISTURB_EVERY 10
 
 struct worker {
   struct device_conn conn;
   struct device *device;
   struct fleet *fleet;
   char *name;
-  uint32_t team;
+  uint32_t team, viewers;
   int64_t acked_us;  // when the last ack came
 };
 
@@ -38,7 +37,7 @@ struct fleet {
   int64_t start_us;
   uint32_t online, online_so_far;
   uint32_t welcomed;
-  uint32_t disturbed;  // times
+  uint32_t cut;  // the next whose connection is cut
   struct device_totals totals;
 };
 
@@ -46,8 +45,14 @@ struct fleet {
 
 static void on_sent(void *context, const struct position *position, bool again) {
   (void)position;
-  struct device_totals *totals = &((struct worker *)context)->fleet->totals;
-  again ? totals->resent++ : totals->sent++;
+  const struct worker *worker = context;
+  struct device_totals *totals = &worker->fleet->totals;
+  if (again) {
+    totals->resent++;
+  } else {
+    totals->sent++;
+    totals->wanted += worker->viewers;
+  }
 }
 
 static void note(const struct worker *worker, enum ledger_fate fate, const struct position *position, int64_t now_us) {
@@ -132,6 +137,7 @@ struct fleet *fleet_new(const struct fleet_options *options, int64_t now_us) {
       .batch = options->batch,
       .window = options->window,
       .ack_every = options->ack_every,
+      .repeat_every = options->repeat_every,
       .sent = on_sent,
       .acked = on_acked,
       .refused = on_refused,
@@ -152,12 +158,13 @@ void fleet_free(struct fleet *fleet) {
   free(fleet);
 }
 
-void fleet_add(struct fleet *fleet, const char *name, uint32_t team) {
+void fleet_add(struct fleet *fleet, const char *name, uint32_t team, uint32_t viewers) {
   uint32_t index = fleet->count++, number = share_number(fleet->options.share, index);
   struct worker *worker = &fleet->workers[index];
   int64_t connect_us = fleet->start_us + (int64_t)number * 1000000 / fleet->options.connect_rate;
   worker->fleet = fleet;
   worker->team = team;
+  worker->viewers = viewers;
   worker->name = strdup(name);
   if (!worker->name) abort();
   worker->device = device_new(&fleet->device_options, worker, random_fork(fleet->options.seed, number), connect_us);
@@ -222,9 +229,10 @@ void fleet_sweep(struct fleet *fleet, int64_t now_us) {
   }
 }
 
-void fleet_disturb(struct fleet *fleet, int64_t now_us) {
-  for (uint32_t i = fleet->disturbed++ % DISTURB_EVERY; i < fleet->count; i += DISTURB_EVERY) {
-    device_conn_close(&fleet->workers[i].conn, now_us);
+void fleet_cut(struct fleet *fleet, uint32_t count, int64_t now_us) {
+  for (; count > 0; count--) {
+    device_conn_close(&fleet->workers[fleet->cut].conn, now_us);
+    fleet->cut = (fleet->cut + 1) % fleet->count;
   }
 }
 

@@ -20,10 +20,10 @@ struct fleet_options {
   const char *worker_key;           // mints the workers' tokens
   uint64_t seed;
   struct share share;
-  uint32_t workers;                                    // how many will be added: this process' own
-  uint32_t connect_rate;                               // first connections per second
-  uint32_t spool_positions, batch, window, ack_every;  // as in device.h
-  struct ledger *ledger;                               // may be NULL; outlives the fleet
+  uint32_t workers;                                                  // how many will be added: this process' own
+  uint32_t connect_rate;                                             // first connections per second
+  uint32_t spool_positions, batch, window, ack_every, repeat_every;  // as in device.h
+  struct ledger *ledger;                                             // may be NULL; outlives the fleet
 };
 
 struct fleet;
@@ -32,9 +32,9 @@ struct fleet *fleet_new(const struct fleet_options *options, int64_t now_us);
 // When fleet_open is 0.
 void fleet_free(struct fleet *fleet);
 
-// Adds a worker of team-(team + 1); its index is the number of those added before, its number that of share.h. It
-// connects when its turn comes.
-void fleet_add(struct fleet *fleet, const char *name, uint32_t team);
+// Adds a worker of team-(team + 1), which so many viewers watch; its index is the number of those added before, its
+// number that of share.h. It connects when its turn comes.
+void fleet_add(struct fleet *fleet, const char *name, uint32_t team, uint32_t viewers);
 
 // A worker takes a position, which is sent at once if its connection is up. fleet_take stamps it with planned_us,
 // fleet_give keeps its own taken_at and does not send it yet.
@@ -54,8 +54,8 @@ bool fleet_needs_nudge(const struct fleet *fleet, uint32_t worker);
 // Called every few ms: lets each worker do what its time has come for, every fifth of a second.
 void fleet_sweep(struct fleet *fleet, int64_t now_us);
 
-// Cuts the connection of every tenth worker, beginning with another one each time.
-void fleet_disturb(struct fleet *fleet, int64_t now_us);
+// Cuts the connections of the next so many workers, going round.
+void fleet_cut(struct fleet *fleet, uint32_t count, int64_t now_us);
 
 // Nobody connects any more, and all connections close. The ledger gets what was never acked.
 void fleet_close(struct fleet *fleet, int64_t now_us);

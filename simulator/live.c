@@ -17,6 +17,13 @@ struct live {
   uint32_t next;   // … of this worker
 };
 
+static uint32_t *viewers_of_teams(const struct live_options *options) {
+  uint32_t *viewers = calloc(options->teams, sizeof *viewers);
+  if (!viewers) abort();
+  for (uint32_t i = 0; i < options->viewers; i++) viewers[scenario_place(options->scenario, i, options->teams).team]++;
+  return viewers;
+}
+
 struct live *live_new(const struct live_options *options, struct fleet *fleet) {
   struct live *live = calloc(1, sizeof *live);
   if (!live) abort();
@@ -26,15 +33,17 @@ struct live *live_new(const struct live_options *options, struct fleet *fleet) {
   live->motions = calloc(live->count, sizeof *live->motions);
   live->moved_us = calloc(live->count, sizeof *live->moved_us);
   if (!live->motions || !live->moved_us) abort();
+  uint32_t *viewers = viewers_of_teams(options);
   for (uint32_t i = 0; i < live->count; i++) {
     uint32_t number = share_number(options->share, i);
-    uint32_t team = number % options->teams, member = number / options->teams;
-    enum motion_kind kind = (enum motion_kind)(member % MOTION_KINDS);
+    struct scenario_place place = scenario_place(options->scenario, number, options->teams);
+    enum motion_kind kind = (enum motion_kind)(place.member % MOTION_KINDS);
     char name[64];
-    snprintf(name, sizeof name, "team-%u-%s-%04u", team + 1, motion_kind_name(kind), member + 1);
+    snprintf(name, sizeof name, "team-%u-%s-%04u", place.team + 1, motion_kind_name(kind), place.member + 1);
     motion_init(&live->motions[i], &options->area, kind, random_fork(~options->seed, number));
-    fleet_add(fleet, name, team);
+    fleet_add(fleet, name, place.team, viewers[place.team]);
   }
+  free(viewers);
   return live;
 }
 
@@ -51,9 +60,9 @@ void live_start(struct live *live, int64_t now_us) {
 }
 
 static int64_t planned_us(const struct live *live, uint64_t round, uint32_t index) {
-  int64_t place = share_number(live->options.share, index);
-  return live->start_us + (int64_t)round * live->options.interval_us +
-         place * live->options.interval_us / live->options.workers;
+  uint32_t place = share_number(live->options.share, index);
+  double positions = (double)round + (double)place / live->options.workers;
+  return live->start_us + scenario_planned_us(live->options.scenario, live->options.interval_us, positions);
 }
 
 static bool is_over(const struct live *live, int64_t planned) {

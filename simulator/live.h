@@ -1,6 +1,7 @@
 // Live load: every worker moves and takes a position each interval. The n-th position of all is planned for
-// start + n * interval / workers, whatever happened to those before it (an open loop): a late tick takes all that were
-// due, and none is left out. A worker that has never been connected takes none. The loop's thread.
+// the time at which the scenario's rate has come to n, steadily start + n * interval / workers, whatever happened to
+// those before it (an open loop): a late tick takes all that were due, and none is left out. A worker that has never
+// been connected takes none. The loop's thread.
 //
 // With park_us, workers of the second half of the teams park for good one after another, evenly over that time, and
 // team after team: whatever happens, some worker's last position is under way just then, and soon after all of a
@@ -12,11 +13,13 @@
 
 #include "fleet.h"
 #include "motion.h"
+#include "scenario.h"
 #include "share.h"
 
 struct live_options {
   struct share share;
-  uint32_t workers, teams;  // of all processes
+  const struct scenario *scenario;
+  uint32_t workers, teams, viewers;  // of all processes
   int64_t interval_us;
   int64_t duration_us;  // 0: until live_nudge
   int64_t park_us;      // 0: nobody parks
@@ -29,7 +32,7 @@ struct live;
 // Of so many teams, the first this many never park.
 uint32_t live_busy_teams(uint32_t teams);
 
-// Adds the workers of this process to the fleet: worker i of all is "team-T-KIND-NNNN" of team-T, T = 1 + i modulo teams.
+// Adds the workers of this process to the fleet: each is "team-T-KIND-NNNN" of team-T, where the scenario places it.
 struct live *live_new(const struct live_options *options, struct fleet *fleet);
 void live_free(struct live *live);
 

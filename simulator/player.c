@@ -12,6 +12,7 @@
 
 #define TICK_MAX_US 10000
 #define TELL_US 100000
+#define DISTURBED 10  // one of so many workers loses its connection with each SIGUSR1
 
 struct player {
   struct player_options options;
@@ -22,8 +23,9 @@ struct player {
   enum phase phase;
   bool started, played;  // the playing has begun; and all was played
   bool views_failed;
-  uint32_t disturbs;  // followed so far
-  int64_t told_us;    // in multiples of TELL_US, so that all processes tell at the same time
+  uint32_t disturbs;     // followed so far
+  int64_t cut_until_us;  // after the start; -1 before
+  int64_t told_us;       // in multiples of TELL_US, so that all processes tell at the same time
 };
 
 // ---- making ----
@@ -46,6 +48,7 @@ static struct fleet *make_fleet(const struct player_options *options) {
       .batch = (uint32_t)s->batch,
       .window = (uint32_t)s->window,
       .ack_every = (uint32_t)s->ack_every,
+      .repeat_every = options->derived->scenario.repeat_every,
       .ledger = options->ledger,
   };
   return fleet_new(&fleet, steady_us());
@@ -55,10 +58,12 @@ static struct live *make_live(const struct player_options *options, struct fleet
   const struct settings *s = options->settings;
   const struct live_options live = {
       .share = options->share,
+      .scenario = &options->derived->scenario,
       .workers = (uint32_t)s->workers,
       .teams = (uint32_t)s->teams,
+      .viewers = (uint32_t)s->viewers,
       .interval_us = (int64_t)s->interval_ms * 1000,
-      .duration_us = (int64_t)(s->duration_s * 1e6),
+      .duration_us = (int64_t)(options->derived->duration_s * 1e6),
       .park_us = (int64_t)(s->park_s * 1e6),
       .seed = (uint64_t)s->seed,
       .area = motion_area(options->derived->latitude_e7, options->derived->longitude_e7, (double)s->radius_m),
@@ -84,6 +89,7 @@ static struct audience *make_audience(const struct player_options *options) {
       .http = derived->http,
       .http_count = derived->http_count,
       .share = options->share,
+      .scenario = &derived->scenario,
       .sources = sources_of_viewers(s, derived),
       .viewers = share_size(options->share, (uint32_t)s->viewers),
       .teams = (uint32_t)s->teams,
@@ -174,13 +180,24 @@ static void enter(struct player *player, enum phase phase, int64_t now_us) {
 static void start_playing(struct player *player) {
   int64_t start_us = board_phase_us(player->options.board);
   player->started = true;
+  if (player->audience && player->live) audience_count(player->audience, start_us);
   player->live ? live_start(player->live, start_us) : replay_start(player->options.replay, start_us);
+}
+
+// What the scenario cuts by now.
+static void cut(struct player *player, int64_t now_us) {
+  int64_t until_us = now_us - board_phase_us(player->options.board);
+  uint32_t count = fleet_size(player->fleet);
+  count = scenario_cuts(&player->options.derived->scenario, count, player->cut_until_us, until_us);
+  player->cut_until_us = until_us;
+  fleet_cut(player->fleet, count, now_us);
 }
 
 // Plays what is due; returns when something is next.
 static int64_t play(struct player *player, int64_t now_us) {
   if (now_us < board_phase_us(player->options.board)) return board_phase_us(player->options.board);
   if (!player->started) start_playing(player);
+  cut(player, now_us);
   int64_t next_us = player->live ? live_tick(player->live, now_us) : replay_tick(player->options.replay, now_us);
   player->played = next_us == INT64_MAX;
   return next_us;
@@ -195,7 +212,7 @@ static bool is_done(const struct player *player, int64_t now_us) {
     case PHASE_DRAIN:
       return fleet_unacked_count(player->fleet) == 0;
     case PHASE_SETTLE:
-      return !player->audience ||
+      return !player->audience || audience_shown(player->audience) == 0 ||
              audience_is_quiet(player->audience, (int64_t)player->options.settings->settle_ms * 1000, now_us);
     case PHASE_CLOSE:
       break;
@@ -206,7 +223,7 @@ static bool is_done(const struct player *player, int64_t now_us) {
 static void follow_board(struct player *player, int64_t now_us) {
   struct board *board = player->options.board;
   for (uint32_t wanted = board_disturbs(board); player->disturbs != wanted; player->disturbs++) {
-    fleet_disturb(player->fleet, now_us);
+    fleet_cut(player->fleet, fleet_size(player->fleet) / DISTURBED + 1, now_us);
   }
   enum phase phase = board_phase(board);
   if (phase != player->phase) enter(player, phase, now_us);
@@ -230,6 +247,7 @@ struct player *player_new(const struct player_options *options) {
   struct player *player = calloc(1, sizeof *player);
   if (!player) abort();
   player->options = *options;
+  player->cut_until_us = -1;
   player->fleet = make_fleet(options);
   if (options->replay) {
     replay_join(options->replay, player->fleet, options->share);

@@ -130,7 +130,7 @@ void replay_join(struct replay *replay, struct fleet *fleet, struct share share)
   replay->fed = must(calloc(workers, sizeof *replay->fed));
   for (uint32_t i = 0; i < workers; i++) {
     const struct trace_worker *worker = own_worker(replay, i);
-    fleet_add(fleet, worker->name, trace_team(worker->name, replay->options.teams));
+    fleet_add(fleet, worker->name, trace_team(worker->name, replay->options.teams), 0);
     replay->left += worker->count;
     if (replay->options.speed <= 0) fleet_flush(fleet, i);
     replay->active[i] = i;

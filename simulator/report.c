@@ -82,6 +82,16 @@ static void device_rows(const struct figures *f, struct buffer *out) {
   }
 }
 
+// What a view was not sent because something newer came before its next frame.
+static uint64_t conflated(const struct figures *f) {
+  return f->devices.wanted > f->views.positions ? f->devices.wanted - f->views.positions : 0;
+}
+
+// In a replay positions are not told from those of a replay before, and of those outside a bbox most are not sent.
+static bool counts_delivery(const struct report *r) {
+  return r->figures->viewers && !*r->settings->replay && !*r->settings->view_bbox;
+}
+
 static void viewer_rows(const struct viewer_totals *v, struct buffer *out) {
   row(out, "delivered rows", v->rows);
   row(out, "frames", v->snapshots + v->deltas);
@@ -100,10 +110,16 @@ static void viewer_rows(const struct viewer_totals *v, struct buffer *out) {
 void report_table(const struct report *r, struct buffer *out) {
   const struct figures *f = r->figures;
   const struct device_totals *d = &f->devices;
-  buffer_printf(out, "\n%" PRIu64 " workers in %ld teams, %" PRIu64 " viewers, %.1f s\n", f->workers,
-                r->settings->teams, f->viewers, r->seconds);
+  buffer_printf(out, "\n%s: %" PRIu64 " workers in %ld teams, %" PRIu64 " viewers, %.1f s\n",
+                *r->settings->replay ? "replay" : r->settings->scenario, f->workers, r->settings->teams, f->viewers,
+                r->seconds);
   device_rows(f, out);
   if (f->viewers) viewer_rows(&f->views, out);
+  if (counts_delivery(r)) {
+    row(out, "to viewers", d->wanted);
+    row(out, "  delivered", f->views.positions);
+    row(out, "  conflated", conflated(f));
+  }
   times(out, "ack ms", &d->ack);
   times(out, "view ms", &f->views.view);
   times(out, "lateness ms", &d->lateness);
@@ -163,7 +179,8 @@ static void json_viewers(const struct viewer_totals *v, struct buffer *out) {
 void report_json(const struct report *r, struct buffer *out) {
   const struct figures *f = r->figures;
   const struct device_totals *d = &f->devices;
-  buffer_append_string(out, "{\n");
+  buffer_printf(out, "{\n  \"scenario\": \"%s\",\n",
+                scenario_named(r->settings->scenario) ? r->settings->scenario : "file");
   field(out, "workers", f->workers);
   field(out, "teams", (uint64_t)r->settings->teams);
   field(out, "viewers", f->viewers);
@@ -185,6 +202,11 @@ void report_json(const struct report *r, struct buffer *out) {
   json_times(out, "ack_ms", &d->ack);
   json_times(out, "lateness_ms", &d->lateness);
   json_viewers(&f->views, out);
+  if (counts_delivery(r)) {
+    field(out, "to_viewers", d->wanted);
+    field(out, "positions_delivered", f->views.positions);
+    field(out, "conflated", conflated(f));
+  }
   field(out, "workers_never_let_in", f->workers - f->welcomed);
   field(out, "viewers_never_shown", f->viewers - f->shown);
   buffer_printf(out, "  \"seconds\": %.3f,\n  \"cpu_seconds\": %.3f\n}\n", r->seconds, (double)f->cpu_us / 1e6);

@@ -8,6 +8,7 @@
 #include "source.h"
 #include "token.h"
 
+#define SCENARIO_BYTES 16384
 #define AT(field) offsetof(struct settings, field)
 
 static const struct setting table[] = {
@@ -15,6 +16,8 @@ static const struct setting table[] = {
     {"teams", SETTING_INT, AT(teams), "10", 1, 1000000, "teams; worker i is of team-(1 + i modulo teams)", NULL},
     {"interval-ms", SETTING_INT, AT(interval_ms), "1000", 1, 86400000, "time between two positions of a worker", NULL},
     {"duration", SETTING_NUMBER, AT(duration_s), "0", 0, 31536000, "seconds to go on for; 0: until stopped", NULL},
+    {"scenario", SETTING_STRING, AT(scenario), "steady", 0, 0,
+     "what happens: steady, spike, halve, season, storm, churn, skew, duplicates, slow-viewers, or a file", NULL},
     {"park-s", SETTING_NUMBER, AT(park_s), "0", 0, 31536000,
      "seconds in which the second half of the teams park, worker after worker; 0: none", NULL},
     {"connect", SETTING_STRING, AT(connect), "127.0.0.1:7300", 0, 0, "HOST:PORT where devices connect",
@@ -113,6 +116,38 @@ static bool check_sources(const struct settings *s, const struct settings_derive
   return false;
 }
 
+// A scenario's text: that of the name, or else the file's.
+static bool scenario_text(const char *name, char *out, size_t size, size_t *out_len) {
+  const char *text = scenario_named(name);
+  FILE *file = text ? NULL : fopen(name, "re");
+  if (text) {
+    *out_len = (size_t)snprintf(out, size, "%s", text);
+  } else if (file) {
+    *out_len = fread(out, 1, size, file);
+    fclose(file);
+  } else {
+    fprintf(stderr, "%s: --scenario: \"%s\" is neither a scenario nor a file\n", SETTINGS_PROGRAM, name);
+  }
+  return text || file;
+}
+
+static bool read_scenario(const struct settings *s, struct settings_derived *derived) {
+  char text[SCENARIO_BYTES];
+  size_t len;
+  unsigned line = 0;
+  struct scenario *scenario = &derived->scenario;
+  if (!scenario_text(s->scenario, text, sizeof text, &len)) return false;
+  const char *fault = len == sizeof text ? "the file is too long" : scenario_parse(text, len, scenario, &line);
+  if (!fault && scenario->skewed && s->park_s > 0) fault = "--park-s needs teams that are alike";
+  if (fault) {
+    fprintf(stderr, "%s: --scenario: %s: line %u: %s\n", SETTINGS_PROGRAM, s->scenario, line, fault);
+    return false;
+  }
+  if (s->duration_s > 0) scenario_stretch(scenario, s->duration_s);
+  derived->duration_s = s->duration_s > 0 ? s->duration_s : scenario->seconds;
+  return true;
+}
+
 static bool check_replay(const struct settings *s) {
   const char *fault = NULL;
   bool has_speed = s->speed < 1 || s->speed > 1;
@@ -122,6 +157,7 @@ static bool check_replay(const struct settings *s) {
   if (*s->replay && s->park_s > 0) fault = "--park-s is for live load, not for --replay";
   if (s->speed <= 0) fault = "--speed is not more than 0";
   if (!*s->replay && s->processes > s->workers) fault = "--processes is more than --workers";
+  if (*s->replay && strcmp(s->scenario, "steady") != 0) fault = "--scenario is for live load, not for --replay";
   if (fault) fprintf(stderr, "%s: %s\n", SETTINGS_PROGRAM, fault);
   return !fault;
 }
@@ -142,7 +178,7 @@ static enum config_status check(const struct settings *s, struct settings_derive
     return bad("centre", s->centre, "is not LATITUDE,LONGITUDE in degrees");
   }
   if (!check_sources(s, derived)) return CONFIG_BAD;
-  if (!check_replay(s)) return CONFIG_BAD;
+  if (!read_scenario(s, derived) || !check_replay(s)) return CONFIG_BAD;
   if (strlen(s->worker_key) < TOKEN_KEY_MIN_BYTES) {
     fprintf(stderr, "%s: set MUSTER_WORKER_KEY or --worker-key-file to the trackers' token key, %d bytes at least\n",
             SETTINGS_PROGRAM, TOKEN_KEY_MIN_BYTES);

@@ -8,6 +8,7 @@
 #include "box.h"
 #include "config.h"
 #include "endpoint.h"
+#include "scenario.h"
 #include "watch_event.h"
 
 #define SETTINGS_HTTP_MAX 16
@@ -15,6 +16,7 @@
 
 struct settings {
   long workers, teams, interval_ms;
+  char *scenario;
   double duration_s, park_s;
   char *connect, *http;
   long viewers, view_interval_ms;
@@ -34,6 +36,8 @@ struct settings {
 
 // What is worked out from them.
 struct settings_derived {
+  struct scenario scenario;  // stretched to duration_s
+  double duration_s;         // 0: until stopped
   struct endpoint device, http[SETTINGS_HTTP_MAX];
   uint32_t http_count;
   int32_t latitude_e7, longitude_e7;

@@ -12,7 +12,8 @@
 struct device_totals {
   uint64_t taken;   // handed to devices
   uint64_t sent;    // of them, sent at least once
-  uint64_t resent;  // sent again, after a reconnect
+  uint64_t resent;  // sent again, after a reconnect or on purpose
+  uint64_t wanted;  // sent, times the viewers of their team: what would be delivered if no frame ever left any out
   uint64_t acked;
   uint64_t refused[POSITION_FAULTS];  // by reason; [0]: a reason that is not known
   uint64_t dropped;                   // pushed out of a full spool …
@@ -30,10 +31,11 @@ struct viewer_totals {
   uint64_t bytes;          // that came on their connections
   uint64_t rows;           // of snapshots and deltas
   uint64_t snapshot_rows;  // of snapshots
+  uint64_t positions;      // of the rows, those newer than what the view had, and taken in this run
   uint64_t left;           // workers that deltas told had left the bbox
   uint64_t backward;       // rows of deltas older than what the view had
   uint64_t outside;        // rows that are not in the bbox, and workers that left without having been in it
-  struct hist view;        // from taken_at to the viewer, of the rows of deltas
+  struct hist view;        // from taken_at to the viewer, of the rows of deltas of viewers that are not slow
 };
 
 #endif

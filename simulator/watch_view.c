@@ -16,7 +16,7 @@ struct watch_view_row {
 };
 
 void watch_view_init(struct watch_view *view, struct watch_team *team, const struct box *box) {
-  *view = (struct watch_view){.team = team, .box = box, .columns = WATCH_COLUMNS_UNKNOWN};
+  *view = (struct watch_view){.team = team, .box = box, .since_us = INT64_MAX, .columns = WATCH_COLUMNS_UNKNOWN};
 }
 
 void watch_view_fini(struct watch_view *view) {
@@ -93,8 +93,10 @@ static void replace(const struct taking *taking, const struct watch_change *chan
   struct viewer_totals *totals = taking->totals;
   const struct box *box = taking->view->box;
   struct watch_view_row *row = row_of(taking->view, worker);
+  bool newer = change->has_position && (!row->has_position || change->taken_at_us > row->taken_at_us);
+  // A snapshot forgets what the view had, but not what it was ever shown.
+  totals->positions += newer && change->taken_at_us > row->taken_at_us && change->taken_at_us >= taking->view->since_us;
   if (taking->delta && change->has_position) {
-    bool newer = !row->has_position || change->taken_at_us > row->taken_at_us;
     if (newer && taking->measures) hist_record(&totals->view, taking->now_us - change->taken_at_us);
     if (row->has_position && change->taken_at_us < row->taken_at_us) totals->backward++;
   }

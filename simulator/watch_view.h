@@ -16,6 +16,7 @@ struct watch_view_row;
 
 struct watch_view {
   struct watch_team *team;  // borrowed
+  int64_t since_us;         // positions taken before are not counted as delivered; INT64_MAX at first: none is
   const struct box *box;    // borrowed: what it asked for; NULL: the whole team
   struct watch_columns columns;
   struct watch_base base;       // of the stream's last snapshot, and so are numbers:

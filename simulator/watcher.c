@@ -109,7 +109,7 @@ static void take_rows(struct watcher *watcher, const struct watch_event *event) 
   size_t count;
   int64_t now_us = steady_us();
   if ((event->kind == WATCH_DELTA && !watcher->watching) ||
-      !watch_view_take(&watcher->view, event, now_us, host->measures, &host->totals, &count)) {
+      !watch_view_take(&watcher->view, event, now_us, host->measures && !watcher->slow, &host->totals, &count)) {
     count_error(watcher, "bad_event", event->data, event->len);
     return;
   }
@@ -163,7 +163,7 @@ static void on_ping(void *context, const uint8_t *bytes, size_t len) {
 static void give_scratch(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
   (void)suggested;
   struct watcher *watcher = handle->data;
-  *buf = uv_buf_init((char *)watcher->host->in, sizeof watcher->host->in);
+  *buf = uv_buf_init((char *)watcher->host->in, watcher->slow ? WATCHER_SLOW_BYTES : sizeof watcher->host->in);
 }
 
 // An answer that is no stream: 404, 429 and 503 pass, so they are only counted; others are said once.
@@ -187,6 +187,10 @@ static void on_read(uv_stream_t *tcp, ssize_t count, const uv_buf_t *buf) {
   static const struct watch_stream_events events = {on_event, on_ping};
   struct watcher *watcher = tcp->data;
   if (count == 0 || watcher->state != WATCHER_OPEN) return;
+  if (watcher->slow) {
+    uv_read_stop(tcp);
+    watcher->waits = true;
+  }
   int64_t now_us = steady_us();
   watcher->heard_us = now_us;
   enum stream_status status = STREAM_ENDED;
@@ -231,6 +235,12 @@ static void ask(struct watcher *watcher) {
   }
 }
 
+// Libuv reads again as long as a buffer comes back full, so a slow reader is stopped after each.
+static void read_on(struct watcher *watcher, int64_t now_us) {
+  watcher->waits = false;
+  if (uv_read_start((uv_stream_t *)&watcher->tcp, give_scratch, on_read) < 0) watcher_close(watcher, now_us);
+}
+
 static void on_connected(uv_connect_t *request, int status) {
   struct watcher *watcher = request->data;
   free(request);
@@ -247,7 +257,7 @@ static void on_connected(uv_connect_t *request, int status) {
   watcher->heard_us = now_us;
   ask(watcher);
   if (watcher->state != WATCHER_OPEN) return;
-  if (uv_read_start((uv_stream_t *)&watcher->tcp, give_scratch, on_read) < 0) watcher_close(watcher, now_us);
+  read_on(watcher, now_us);
 }
 
 static void open_connection(struct watcher *watcher, int64_t now_us) {
@@ -260,6 +270,7 @@ static void open_connection(struct watcher *watcher, int64_t now_us) {
   watcher->state = WATCHER_OPENING;
   watcher->heard_us = now_us;
   watcher->retry_us = -1;
+  watcher->waits = false;
   watcher->host->open++;
   const struct sockaddr *address = (const struct sockaddr *)&watcher->http->address;
   if (status < 0 || uv_tcp_connect(request, &watcher->tcp, address, on_connected) < 0) {
@@ -275,5 +286,6 @@ void watcher_poll(struct watcher *watcher, int64_t now_us) {
   } else if (watcher->state != WATCHER_CLOSING) {
     int64_t patience_us = watcher->watching ? SILENCE_US : ANSWER_US;
     if (now_us - watcher->heard_us > patience_us) watcher_close(watcher, now_us);
+    if (watcher->waits && watcher->state == WATCHER_OPEN) read_on(watcher, now_us);
   }
 }

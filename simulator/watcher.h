@@ -30,6 +30,8 @@ struct watcher_host {
   uint8_t in[65536];
 };
 
+#define WATCHER_SLOW_BYTES 1024
+
 enum watcher_state { WATCHER_WAITING, WATCHER_OPENING, WATCHER_OPEN, WATCHER_CLOSING };
 
 // Embedded in its owner, who must not go before the state is WATCHER_WAITING.
@@ -41,6 +43,8 @@ struct watcher {
   enum watcher_state state;
   bool watching;  // a snapshot has come on this connection
   bool ever_watching;
+  bool slow;            // it reads WATCHER_SLOW_BYTES each time it is polled, and its view latency is not counted
+  bool waits;           // until it is polled
   unsigned failures;    // connections in a row without a snapshot
   uint32_t connection;  // 1 for the first that was made
   uint64_t random;

@@ -14,7 +14,8 @@
 
 #include "../../simulator/report.h"
 
-static const struct settings settings = {.teams = 3, .processes = 2};
+static const struct settings settings = {
+    .teams = 3, .processes = 2, .scenario = "steady", .replay = "", .view_bbox = ""};
 
 // A good run of four workers and two viewers.
 static struct figures *good(void) {
@@ -76,6 +77,8 @@ static void the_json_is_whole(void **state) {
   (void)state;
   struct figures *f = good();
   hist_record(&f->devices.ack, 2000);
+  f->devices.wanted = 80;
+  f->views.positions = 33;
   const struct report report = {.settings = &settings, .seconds = 10, .has_played = true, .figures = f};
   struct buffer text = {0};
   report_json(&report, &text);
@@ -84,6 +87,7 @@ static void the_json_is_whole(void **state) {
   assert_int_equal(cJSON_GetNumberValue(cJSON_GetObjectItem(json, "acked")), 40);
   assert_int_equal(cJSON_GetNumberValue(cJSON_GetObjectItem(json, "processes")), 2);
   assert_int_equal(cJSON_GetNumberValue(cJSON_GetObjectItem(cJSON_GetObjectItem(json, "ack_ms"), "p50")), 2);
+  assert_int_equal(cJSON_GetNumberValue(cJSON_GetObjectItem(json, "conflated")), 47);
   cJSON_Delete(json);
   buffer_fini(&text);
 }
