@@ -278,6 +278,9 @@ static void open_connection(struct watcher *watcher, int64_t now_us) {
     watcher->host->totals.connect_failures++;
     watcher_close(watcher, now_us);
   }
+  // What waits is to wait at the gateway, not in our kernel's buffer, which can grow to megabytes.
+  int buffer_bytes = 2 * WATCHER_SLOW_BYTES;
+  if (watcher->slow) uv_recv_buffer_size((uv_handle_t *)&watcher->tcp, &buffer_bytes);
 }
 
 void watcher_poll(struct watcher *watcher, int64_t now_us) {

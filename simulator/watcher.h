@@ -30,7 +30,7 @@ struct watcher_host {
   uint8_t in[65536];
 };
 
-#define WATCHER_SLOW_BYTES 1024
+#define WATCHER_SLOW_BYTES 4096
 
 enum watcher_state { WATCHER_WAITING, WATCHER_OPENING, WATCHER_OPEN, WATCHER_CLOSING };
 
