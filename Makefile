@@ -54,8 +54,8 @@ LIBS_simulator :=
 SRC_token := main
 LIBS_token :=
 UNIT_TESTS := buffer config decimal frame hist ident metrics position token update wire \
-  answer backoff board box device device_message event_stream figures ledger message_stream motion report scenario share \
-  source spool trace watch watch_proto watch_stream watch_view ack batcher pgarray roll server_time session \
+  answer backoff board box device device_message device_repeat event_stream figures ledger message_stream motion report \
+  scenario share source spool trace watch watch_proto watch_stream watch_view ack batcher pgarray roll server_time session \
   follow group head numbers places query replicas team team_frame time_text view_filter view_json view_proto ws
 
 # The map page, gateway/web: the page itself, what it uses of npm's packages, and what is made of them.

@@ -80,6 +80,21 @@ static void counts_rows_that_go_back_and_measures_those_that_are_new(void **stat
   assert_true(totals.backward == 1 && totals.view.total == 2);  // a snapshot begins anew
 }
 
+static void counts_as_delivered_what_is_new_and_of_this_run_once(void **state) {
+  (void)state;
+  assert_true(take_json(WATCH_SNAPSHOT, SNAPSHOT("[\"a\",1500000,8.5,47.5,\"online\"]")));
+  assert_int_equal(totals.positions, 0);  // nothing is, before it is said since when
+  view.since_us = 1600000;
+  assert_true(
+      take_json(WATCH_DELTA, "{\"rows\":[[\"a\",1599999,8.5,47.5,\"online\"],[\"b\",1600000,8.5,47.5,\"online\"]]}"));
+  assert_int_equal(totals.positions, 1);
+  assert_true(take_json(WATCH_DELTA, "{\"rows\":[[\"b\",1600000,8.5,47.5,\"offline\"]]}"));
+  assert_int_equal(totals.positions, 1);
+  assert_true(
+      take_json(WATCH_SNAPSHOT, SNAPSHOT("[\"a\",1700000,8.5,47.5,\"online\"],[\"b\",1600000,8.5,47.5,\"online\"]")));
+  assert_int_equal(totals.positions, 2);  // a snapshot brings again what it had
+}
+
 static void measures_nothing_where_clocks_have_nothing_in_common(void **state) {
   (void)state;
   static const char delta[] = "{\"rows\":[[\"a\",1000000,8.5,47.5,\"online\"]]}";
@@ -263,6 +278,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(keeps_the_last_row_of_every_worker),
       TEST(counts_rows_that_go_back_and_measures_those_that_are_new),
+      TEST(counts_as_delivered_what_is_new_and_of_this_run_once),
       TEST(measures_nothing_where_clocks_have_nothing_in_common),
       TEST(who_never_sent_a_position_is_in_no_box),
       TEST(who_left_the_box_is_shown_no_more_until_it_comes_back),
