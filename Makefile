@@ -37,12 +37,12 @@ UNIT_tracker := ack batcher message pgarray roll server_time session
 EXTRA_tracker = $(BUILD)/gen/schema_files.o
 SCHEMA := 001_initial.sql 002_faults.sql
 LIBS_tracker := -lnats -lpq -lcivetweb
-SRC_gateway := carrier door files guest head api_cluster api_config api_error api_health api_positions api_session api_socket api_stream api_teams \
-  api_track assets channel compare directory fanout feed follow gateway_metrics group history join lane main \
-  numbers places query replay replicas routes server snapshot team team_frame time_text tracks view_event \
-  view_filter view_frame view_json view_open view_proto viewer viewer_input window ws
-UNIT_gateway := head follow group numbers places query replicas team team_frame time_text view_event view_filter view_frame \
-  view_json view_proto window ws
+SRC_gateway := api_cluster api_config api_error api_health api_positions api_session api_socket api_stream api_teams \
+  api_track assets carrier channel compare directory door fanout feed files follow gateway_metrics group guest head \
+  history join lane main numbers places query replay replicas routes server snapshot team team_frame time_text tracks \
+  view_event view_filter view_frame view_json view_open view_proto viewer viewer_input window ws
+UNIT_gateway := follow group head numbers places query replicas team team_frame time_text view_event view_filter \
+  view_frame view_json view_proto window ws
 EXTRA_gateway = $(BUILD)/gen/web_assets.o
 LIBS_gateway := -lnats -lpq -lcivetweb -lcrypto
 SRC_simulator := answer audience backoff board box chief device device_conn device_message endpoint event_stream figures \
@@ -189,6 +189,28 @@ check-drill:
 test-suites: SEED = 1
 test-suites: check-drill drill
 
+# How fast it is, as ratios: docs/performance.md. BENCH=fanout (or several, with commas between) runs some of the
+# workloads, BENCH_QUICK=1 with shorter rounds.
+BENCH ?=
+BENCH_QUICK ?=
+BENCH_PROGRAMS := crowd blast frames
+$(BUILD)/bench/crowd: $(BUILD)/test/bench/crowd.o $(BUILD)/test/bench/view.o $(COMMON_OBJECTS)
+$(BUILD)/bench/blast: $(BUILD)/test/bench/blast.o
+# The gateway but its main, and without the system calls that frames.c counts.
+$(BUILD)/bench/frames: $(BUILD)/test/bench/frames.o $(patsubst %,$(BUILD)/gateway/%.o,$(filter-out main,$(SRC_gateway))) \
+  $(EXTRA_gateway) $(COMMON_OBJECTS)
+$(BUILD)/bench/frames: LIBS_bench = $(LIBS_gateway) -Wl,--wrap=send,--wrap=epoll_ctl,--wrap=setsockopt,--wrap=close
+$(BENCH_PROGRAMS:%=$(BUILD)/bench/%):
+	@mkdir -p $(@D)
+	$(SAY) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LIBS_bench) $(LIBS_common) -o $@
+
+.PHONY: bench
+bench:
+	@deploy/deps.sh build bench
+	@$(MAKE) --no-print-directory --silent all $(BENCH_PROGRAMS:%=$(BUILD)/bench/%)
+	@/usr/bin/python3 test/bench/main.py --build $(BUILD) $(if $(BENCH),--only $(BENCH)) $(if $(BENCH_QUICK),--quick)
+
 # All suites run even if one fails, one after the other.
 .PHONY: test test-suites
 test:
@@ -257,6 +279,7 @@ help:
 	@echo 'make test     all tests: unit, fuzz, page, system, drill'
 	@echo 'make fuzz     throws broken bytes at the parsers (RUNS=$(RUNS) SEED=number)'
 	@echo 'make drill    breaks a stack under load and checks that nothing is lost (FAULTS=$(FAULTS) SEED=number)'
+	@echo 'make bench    how fast it is, as ratios (BENCH=fanout,megateam,idle,slow,storm,counts BENCH_QUICK=1)'
 	@echo 'make check    format, warnings of gcc and clang, headers, include fences, docs that match the programs'
 	@echo 'make docs     writes docs/configuration.md from what --help says'
 	@echo 'make format   formats the C sources'

@@ -3,6 +3,7 @@
 #
 #   deploy/deps.sh build        what `make`, `make up` and `make demo` need
 #   deploy/deps.sh build test   and what `make check` and `make test` need
+#   deploy/deps.sh build bench  and what `make bench` needs
 #
 # Looks for the commands, headers, libraries and Python modules themselves, not for package names, so what came from
 # elsewhere counts too. Touches nothing, and asks no package index, when all is there. Installed servers are neither
@@ -45,6 +46,11 @@ python psycopg python3-psycopg
 python pytest python3-pytest
 python selenium python3-selenium
 python websockets python3-websockets
+'
+bench='
+command strace strace
+command valgrind valgrind
+python psycopg python3-psycopg
 '
 
 PATH=$PATH:/usr/sbin:/sbin # where Debian keeps servers, and an ordinary user does not look
