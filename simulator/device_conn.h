@@ -29,6 +29,7 @@ struct device_conn {
   struct device *device;  // borrowed
   void *context;
   uint32_t number;  // among all connections
+  uv_os_fd_t fd;    // while it is open
   enum device_conn_state state;
   bool writing;  // the socket took only a part: rest is on its way
   struct buffer rest;
