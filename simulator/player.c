@@ -154,7 +154,7 @@ static void write_states(struct player *player) {
   if (!file) return;
   struct buffer text = {0};
   if (player->audience) audience_write_states(player->audience, &text);
-  if (fwrite(text.data, 1, text.len, file) != text.len) player->views_failed = true;
+  if (text.len && fwrite(text.data, 1, text.len, file) != text.len) player->views_failed = true;
   if (fflush(file) != 0) player->views_failed = true;
   buffer_fini(&text);
 }

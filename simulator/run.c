@@ -63,7 +63,7 @@ static bool conclude(struct run *run, const struct chief *chief) {
   report_json(&report, &text);
   outputs_finish(&run->outputs, &text);
   report_faults(&report, &faults);
-  fwrite(faults.data, 1, faults.len, stderr);
+  if (faults.len) fwrite(faults.data, 1, faults.len, stderr);
   bool good = faults.len == 0 && !chief_has_lost(chief);
   buffer_fini(&text);
   buffer_fini(&faults);
