@@ -8,6 +8,7 @@ void mailbox_deliver_now(struct mailbox *mailbox) {
   struct letter *letter = mailbox->first;
   mailbox->first = NULL;
   mailbox->last = &mailbox->first;
+  mailbox->woken = false;
   uv_mutex_unlock(&mailbox->lock);
   while (letter) {
     struct letter *next = letter->next;  // read first: the receiver may free the letter
@@ -25,6 +26,8 @@ int mailbox_init(struct mailbox *mailbox, uv_loop_t *loop, mailbox_deliver deliv
   mailbox->last = &mailbox->first;
   mailbox->deliver = deliver;
   mailbox->context = context;
+  mailbox->woken = false;
+  mailbox->patience_us = 0;
   mailbox->async.data = mailbox;
   int error = uv_mutex_init(&mailbox->lock);
   if (error) return error;
@@ -33,18 +36,59 @@ int mailbox_init(struct mailbox *mailbox, uv_loop_t *loop, mailbox_deliver deliv
   return error;
 }
 
-void mailbox_post(struct mailbox *mailbox, struct letter *letter) {
+// The order of the two steps matters: whoever posts after the look sees the new time.
+static void on_prepare(uv_prepare_t *prepare) {
+  struct mailbox *mailbox = prepare->data;
+  int timeout_ms = uv_backend_timeout(prepare->loop);
+  int64_t now_us = (int64_t)(uv_hrtime() / 1000);
+  atomic_store(&mailbox->wakes_at_us, timeout_ms < 0 ? INT64_MAX : now_us + timeout_ms * 1000LL);
+  uv_mutex_lock(&mailbox->lock);
+  bool wake = mailbox->first && !mailbox->woken;
+  if (wake) mailbox->woken = true;
+  uv_mutex_unlock(&mailbox->lock);
+  if (wake) uv_async_send(&mailbox->async);
+}
+
+int mailbox_be_patient(struct mailbox *mailbox, int64_t patience_us) {
+  int error = uv_prepare_init(mailbox->async.loop, &mailbox->prepare);
+  if (error) return error;
+  mailbox->prepare.data = mailbox;
+  mailbox->patience_us = patience_us;
+  uv_prepare_start(&mailbox->prepare, on_prepare);
+  uv_unref((uv_handle_t *)&mailbox->prepare);
+  return 0;
+}
+
+static void post(struct mailbox *mailbox, struct letter *letter, bool urgent) {
   letter->next = NULL;
   uv_mutex_lock(&mailbox->lock);
-  int was_empty = mailbox->first == NULL;
   *mailbox->last = letter;
   mailbox->last = &letter->next;
+  bool wake = urgent && !mailbox->woken;
+  if (wake) mailbox->woken = true;
   uv_mutex_unlock(&mailbox->lock);
-  if (was_empty) uv_async_send(&mailbox->async);
+  if (wake) uv_async_send(&mailbox->async);
+}
+
+void mailbox_post(struct mailbox *mailbox, struct letter *letter) {
+  post(mailbox, letter, true);
+}
+
+void mailbox_post_patiently(struct mailbox *mailbox, struct letter *letter) {
+  // The letter must be in the queue before the time is looked at: the loop stores the time before it looks for letters.
+  post(mailbox, letter, false);
+  int64_t wakes_at_us = atomic_load(&mailbox->wakes_at_us);
+  if (mailbox->patience_us && wakes_at_us - (int64_t)(uv_hrtime() / 1000) <= mailbox->patience_us) return;
+  uv_mutex_lock(&mailbox->lock);
+  bool wake = mailbox->first && !mailbox->woken;
+  if (wake) mailbox->woken = true;
+  uv_mutex_unlock(&mailbox->lock);
+  if (wake) uv_async_send(&mailbox->async);
 }
 
 void mailbox_close(struct mailbox *mailbox) {
   mailbox_deliver_now(mailbox);
   uv_close((uv_handle_t *)&mailbox->async, NULL);
+  if (mailbox->patience_us) uv_close((uv_handle_t *)&mailbox->prepare, NULL);
   uv_mutex_destroy(&mailbox->lock);
 }

@@ -22,6 +22,7 @@
 #define HEAL_SPACING_MS 1000  // a team is joined again at most this often
 #define LOG_COVERS_MS 300000  // what is recorded stays in the log for twice as long, at least
 #define EVENTS 256
+#define PATIENCE_US 3000  // a live batch may wait for the next frame of any lane
 #define BYE_EVENTS 16
 #define BYE_RETRY_MIN_MS 250
 #define BYE_RETRY_STEP_MS 150
@@ -119,14 +120,24 @@ static void each_channel(struct fanout *fanout, void (*visit)(struct fanout *fan
   }
 }
 
-static void on_check(uv_check_t *check) {
-  struct fanout *fanout = check->data;
+static void send_changes(struct fanout *fanout) {
   while (fanout->dirty) {
     struct channel *channel = fanout->dirty;
     fanout->dirty = channel->dirty_next;
     channel->dirty = false;
     channel_send_changes(channel);
   }
+}
+
+static void on_check(uv_check_t *check) {
+  send_changes(check->data);
+}
+
+// Before a frame is made because its time has come: what waits here belongs into it.
+static void gather(void *context) {
+  struct fanout *fanout = context;
+  mailbox_deliver_now(&fanout->mailbox);
+  send_changes(fanout);
 }
 
 // ---- letters ----
@@ -354,6 +365,7 @@ static void on_tick(uv_timer_t *timer) {
   }
   view_event_fini(&heartbeat);
   each_channel(fanout, tend);
+  send_changes(fanout);
   close_unused(fanout);
 }
 
@@ -385,7 +397,11 @@ struct fanout *fanout_new(const struct fanout_options *options) {
   struct fanout *fanout = calloc(1, sizeof *fanout);
   if (!fanout) abort();
   fanout->options = *options;
-  fanout->stage = (struct stage){.loop = &fanout->loop, .metrics = options->metrics, .stall_ms = options->stall_ms};
+  fanout->stage = (struct stage){.loop = &fanout->loop,
+                                 .gather = gather,
+                                 .context = fanout,
+                                 .metrics = options->metrics,
+                                 .stall_ms = options->stall_ms};
   fanout->stage.stale_event = view_event_stale(clock_wall_us(), "nats");
   return fanout;
 }
@@ -398,7 +414,8 @@ static void run(void *context) {
 bool fanout_start(struct fanout *fanout) {
   fanout->stage.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   if (fanout->stage.epoll_fd < 0 || uv_loop_init(&fanout->loop) ||
-      mailbox_init(&fanout->mailbox, &fanout->loop, on_letter, fanout)) {
+      mailbox_init(&fanout->mailbox, &fanout->loop, on_letter, fanout) ||
+      mailbox_be_patient(&fanout->mailbox, PATIENCE_US)) {
     return false;
   }
   fanout->check.data = fanout->poll.data = fanout->tick.data = fanout;
@@ -428,7 +445,7 @@ void fanout_attach(struct fanout *fanout, const struct arrival *arrival) {
 
 void fanout_batch(struct fanout *fanout, struct live_batch *batch) {
   batch->kind = LETTER_BATCH;
-  mailbox_post(&fanout->mailbox, &batch->letter);
+  mailbox_post_patiently(&fanout->mailbox, &batch->letter);
 }
 
 void fanout_merge(struct fanout *fanout, struct team *state, uint64_t ticket, enum merge_kind kind, const char *team) {

@@ -18,6 +18,8 @@
 #define BEAT_US 2000000
 #define ECHO_TIMEOUT_US 3000000
 #define PENDING_MESSAGES 65536
+#define RELEASED_MAX 128
+#define RELEASED_BYTES 262144
 #define GRAVE_US 5000000  // nats.c 3.4.1 may still touch a subscription for a moment after it was unsubscribed
 
 struct subscription {
@@ -42,12 +44,16 @@ struct feed {
   uint64_t echo_mark;
   _Atomic bool connected;
   _Atomic size_t backlog_bytes;
+  pthread_mutex_t released_lock;
+  bool ending;
+  natsMsg *released[RELEASED_MAX];  // copied, and not freed yet
+  size_t released_count, released_bytes;
 };
 
 struct message {
   struct live_batch batch;
   struct feed *feed;
-  natsMsg *nats;
+  // The bytes follow.
 };
 
 struct feed *feed_new(const struct feed_options *options) {
@@ -56,6 +62,7 @@ struct feed *feed_new(const struct feed_options *options) {
   feed->options = *options;
   feed->started_at_us = clock_wall_us();
   pthread_mutex_init(&feed->lock, NULL);
+  pthread_mutex_init(&feed->released_lock, NULL);
   pthread_condattr_t monotonic;
   pthread_condattr_init(&monotonic);
   pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -70,10 +77,27 @@ bool feed_connected(struct feed *feed) {
 
 // ---- nats.c's threads ----
 
+// Of those that are not needed any more. nats.c frees messages in a thread of its own, which it wakes for each: many at
+// once wake it once.
+static void destroy_released(struct feed *feed) {
+  for (size_t i = 0; i < feed->released_count; i++) natsMsg_Destroy(feed->released[i]);
+  feed->released_count = feed->released_bytes = 0;
+}
+
+static void release_message(struct feed *feed, natsMsg *nats, size_t len) {
+  pthread_mutex_lock(&feed->released_lock);
+  feed->released[feed->released_count++] = nats;
+  feed->released_bytes += len;
+  if (feed->ending || feed->released_count == RELEASED_MAX || feed->released_bytes >= RELEASED_BYTES) {
+    destroy_released(feed);
+  }
+  pthread_mutex_unlock(&feed->released_lock);
+}
+
+// On the fan-out's thread.
 static void release(struct live_batch *batch) {
   struct message *message = (struct message *)batch;
   atomic_fetch_sub(&message->feed->backlog_bytes, batch->len);
-  natsMsg_Destroy(message->nats);
   free(message);
 }
 
@@ -85,19 +109,17 @@ static void on_live(natsConnection *connection, natsSubscription *subscription, 
   if (atomic_fetch_add(&feed->backlog_bytes, len) > feed->options.backlog_bytes) {
     atomic_fetch_sub(&feed->backlog_bytes, len);
     metric_add(feed->options.metrics->live_dropped, 1);
-    natsMsg_Destroy(nats);
+    release_message(feed, nats, len);
     feed->options.events.on_loss(feed->options.events.context, HEAL_OVERFLOW);
     return;
   }
-  struct message *message = calloc(1, sizeof *message);
+  struct message *message = malloc(sizeof *message + len);
   if (!message) abort();
-  message->feed = feed;
-  message->nats = nats;
-  message->batch.bytes = natsMsg_GetData(nats);
-  message->batch.len = len;
-  message->batch.release = release;
+  *message = (struct message){.feed = feed, .batch = {.bytes = message + 1, .len = len, .release = release}};
+  memcpy(message + 1, natsMsg_GetData(nats), len);
   const char *team = strrchr(natsMsg_GetSubject(nats), '.') + 1;  // every subject of ours has dots
   strncpy(message->batch.team, team, IDENT_MAX_BYTES);
+  release_message(feed, nats, len);
   feed->options.events.on_batch(feed->options.events.context, &message->batch);
 }
 
@@ -374,9 +396,14 @@ void feed_free(struct feed *feed) {
   }
   pthread_cond_destroy(&feed->heard);
   pthread_mutex_destroy(&feed->lock);
+  pthread_mutex_destroy(&feed->released_lock);
   free(feed);
 }
 
-void feed_end_library(void) {
+void feed_end_library(struct feed *feed) {
+  pthread_mutex_lock(&feed->released_lock);
+  feed->ending = true;
+  destroy_released(feed);  // afterwards there is nobody who would free them
+  pthread_mutex_unlock(&feed->released_lock);
   nats_CloseAndWait(2000);
 }

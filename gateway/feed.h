@@ -49,6 +49,6 @@ bool feed_echo(struct feed *feed, uint64_t *out_mark) __attribute__((warn_unused
 void feed_stop(struct feed *feed);
 void feed_free(struct feed *feed);  // after feed_end_library
 // Once, when nobody uses NATS any more: waits for nats.c's threads.
-void feed_end_library(void);
+void feed_end_library(struct feed *feed);
 
 #endif

@@ -208,7 +208,8 @@ void lane_close_stalled(struct stage *stage) {
 
 static void on_timer(uv_timer_t *timer) {
   struct lane *lane = timer->data;
-  if (lane->flushed < team_version(lane->source->team)) lane_flush(lane);
+  lane->stage->gather(lane->stage->context);
+  if (!uv_is_closing((uv_handle_t *)timer)) lane_changed(lane);  // else that was the end
 }
 
 struct lane *lane_new(struct stage *stage, struct channel *channel, struct source *source, enum view_protocol protocol,
@@ -258,8 +259,10 @@ void lane_add(struct lane *lane, const struct arrival *arrival) {
 
 void lane_changed(struct lane *lane) {
   if (lane->count == 0 || lane->source->state != SOURCE_LIVE) return;
+  if (lane->flushed == team_version(lane->source->team)) return;
   uint64_t now_ms = uv_now(lane->stage->loop);
   if (now_ms >= lane->due_ms) {
+    uv_timer_stop(&lane->timer);
     lane_flush(lane);
   } else if (!uv_is_active((uv_handle_t *)&lane->timer)) {
     uv_timer_start(&lane->timer, on_timer, lane->due_ms - now_ms, 0);

@@ -30,6 +30,8 @@ struct source {
 // What all lanes of the process share.
 struct stage {
   uv_loop_t *loop;
+  void (*gather)(void *context);  // takes what waits to be merged
+  void *context;
   int epoll_fd;  // edge-triggered: tells when a blocked viewer can take more, and when any is gone
   struct gateway_metrics *metrics;
   struct viewer *blocked;

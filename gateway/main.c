@@ -181,7 +181,7 @@ static int serve(struct gateway *g, const sigset_t *ends) {
   drain(g, server);
   feed_stop(g->feed);
   join_stop(g->join);
-  feed_end_library();
+  feed_end_library(g->feed);
   fanout_stop(g->fanout);
   if (started) log_info("stopped", "frames=%lld", (long long)metric_get(g->metrics.frames_sent));
   return started ? 0 : 1;
