@@ -3,7 +3,7 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "fixed fields are copied as they stand in memory");
 
-bool wire_varint(struct wire_reader *reader, uint64_t *out_value) {
+bool wire_long_varint(struct wire_reader *reader, uint64_t *out_value) {
   const uint8_t *at = reader->at;
   uint64_t value = 0;
   for (unsigned shift = 0; shift < 70; shift += 7) {

@@ -32,8 +32,14 @@ enum wire_status { WIRE_FIELD, WIRE_END, WIRE_BAD };
 enum wire_status wire_next(struct wire_reader *reader, struct wire_field *out_field)
     __attribute__((warn_unused_result));
 
-// Reads a varint of at most 10 bytes; false if it does not end before `end` or is longer.
-bool wire_varint(struct wire_reader *reader, uint64_t *out_value) __attribute__((warn_unused_result));
+bool wire_long_varint(struct wire_reader *reader, uint64_t *out_value) __attribute__((warn_unused_result));
+
+// Reads a varint of at most 10 bytes; false if it does not end before `end` or is longer. Most have one byte.
+__attribute__((warn_unused_result)) static inline bool wire_varint(struct wire_reader *reader, uint64_t *out_value) {
+  if (reader->at == reader->end || *reader->at >= 0x80) return wire_long_varint(reader, out_value);
+  *out_value = *reader->at++;
+  return true;
+}
 
 static inline struct wire_reader wire_reader(const void *bytes, size_t len) {
   return (struct wire_reader){bytes, (const uint8_t *)bytes + len};

@@ -12,7 +12,16 @@
 struct tally {
   int64_t frames, rows;
   uint64_t bytes;
+  uint32_t whole;  // of the frame at hand, not in the others yet
 };
+
+static void add_whole(struct tally *tally, const struct view_frame *frame) {
+  if (!tally->whole) return;
+  tally->frames += tally->whole;
+  tally->rows += (int64_t)tally->whole * frame->rows;
+  tally->bytes += (uint64_t)tally->whole * frame->len;
+  tally->whole = 0;
+}
 
 static void add_up(struct stage *stage, const struct tally *tally) {
   if (tally->frames) metric_add(stage->metrics->frames_sent, tally->frames);
@@ -64,9 +73,9 @@ static void drop(struct viewer *viewer, enum close_reason reason) {
   viewer_free(viewer, reason == CLOSE_STALLED);
 }
 
-// False if the viewer is gone.
-static bool deliver(struct viewer *viewer, struct view_frame *frame, struct tally *tally) {
-  enum viewer_status status = viewer_send(viewer, frame, &tally->bytes);
+// The socket took `sent` of the frame. False if the viewer is gone.
+static bool settle(struct viewer *viewer, struct view_frame *frame, ssize_t sent, struct tally *tally) {
+  enum viewer_status status = viewer_settle(viewer, frame, sent, &tally->bytes);
   if (status == VIEWER_GONE) {
     drop(viewer, CLOSE_GONE);
     return false;
@@ -76,6 +85,11 @@ static bool deliver(struct viewer *viewer, struct view_frame *frame, struct tall
   if (frame->version) viewer->told_stale = false;
   if (status == VIEWER_BLOCKED) block(viewer->lane->stage, viewer);
   return true;
+}
+
+// False if the viewer is gone.
+static bool deliver(struct viewer *viewer, struct view_frame *frame, struct tally *tally) {
+  return settle(viewer, frame, viewer_push(viewer->fd, frame->data, frame->len), tally);
 }
 
 // False if the viewer is gone.
@@ -284,8 +298,22 @@ void lane_flush(struct lane *lane) {
   struct tally tally = {0};
   struct view_frame *frame = NULL;  // of the cursor below: nearly always, that is the cursor of all
   uint64_t cursor = 0;
+  // Nothing but the frame is to be told: then most viewers take the short way.
+  bool plain = source->state == SOURCE_LIVE && !source->partial;
   for (struct viewer *viewer = lane->viewers, *next; viewer; viewer = next) {
     next = viewer->next;
+    if (plain && frame && viewer->cursor == cursor && !viewer->frame && !viewer->window) {
+      ssize_t sent = viewer_push(viewer->fd, frame->data, frame->len);
+      if (sent == (ssize_t)frame->len) {
+        viewer->cursor = version;
+        viewer->told_stale = false;
+        tally.whole++;
+      } else {
+        (void)settle(viewer, frame, sent, &tally);
+      }
+      continue;
+    }
+    add_whole(&tally, frame);
     if (viewer->frame || !lacks(viewer, source, version)) continue;
     if (viewer->window) {
       if (deliver_window(viewer, now_us, &tally)) deliver_stale(viewer, &tally);
@@ -298,6 +326,7 @@ void lane_flush(struct lane *lane) {
     }
     if (deliver(viewer, frame, &tally)) deliver_stale(viewer, &tally);
   }
+  add_whole(&tally, frame);
   view_frame_unref(frame);
   uint64_t now_ms = uv_now(lane->stage->loop);
   lane->flushed = version;

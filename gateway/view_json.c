@@ -25,12 +25,19 @@ static char *put_quoted(char *to, struct slice text) {
   return to;
 }
 
+// 00 01 … 99: two digits for each division.
+static const char pairs[201] =
+    "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354"
+    "555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+
 static char *put_unsigned(char *to, uint64_t value) {
   char digits[VIEW_JSON_INT_BYTES], *at = digits + sizeof digits;
-  do {
-    *--at = (char)('0' + value % 10);
-    value /= 10;
-  } while (value);
+  for (; value >= 100; value /= 100) memcpy(at -= 2, &pairs[value % 100 * 2], 2);
+  if (value >= 10) {
+    memcpy(at -= 2, &pairs[value * 2], 2);
+  } else {
+    *--at = (char)('0' + value);
+  }
   return put(to, at, (size_t)(digits + sizeof digits - at));
 }
 
@@ -52,7 +59,9 @@ char *view_json_fixed(char *to, int64_t value, unsigned digits) {
   to = put_unsigned(to, whole);
   if (digits == 0) return to;
   *to++ = '.';
-  for (unsigned i = digits; i-- > 0; rest /= 10) to[i] = (char)('0' + rest % 10);
+  unsigned left = digits;
+  for (; left >= 2; rest /= 100) memcpy(to + (left -= 2), &pairs[rest % 100 * 2], 2);
+  if (left) *to = (char)('0' + rest);
   return to + digits;
 }
 

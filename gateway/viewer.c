@@ -56,17 +56,21 @@ void viewer_free(struct viewer *viewer, bool reset) {
   free(viewer);
 }
 
-// Returns the bytes taken, 0 if the socket takes none now, -1 if the connection is broken.
-static ssize_t push(int fd, const char *bytes, size_t len) {
-  ssize_t taken;
-  do {
-    taken = send(fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-  } while (taken < 0 && errno == EINTR);
-  return taken < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) ? 0 : taken;
+// What a push says: the bytes taken, 0 if the socket takes none now, -1 if the connection is broken.
+static ssize_t judge(ssize_t sent) {
+  return sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) ? 0 : sent;
 }
 
-enum viewer_status viewer_send(struct viewer *viewer, struct view_frame *frame, uint64_t *taken) {
-  ssize_t sent = push(viewer->fd, frame->data, frame->len);
+static ssize_t push(int fd, const char *bytes, size_t len) {
+  ssize_t sent;
+  do {
+    sent = viewer_push(fd, bytes, len);
+  } while (sent < 0 && errno == EINTR);
+  return judge(sent);
+}
+
+enum viewer_status viewer_settle(struct viewer *viewer, struct view_frame *frame, ssize_t sent, uint64_t *taken) {
+  sent = sent < 0 && errno == EINTR ? push(viewer->fd, frame->data, frame->len) : judge(sent);
   if (sent < 0) return VIEWER_GONE;
   *taken += (size_t)sent;
   if (frame->version) viewer->cursor = frame->version;
@@ -74,6 +78,10 @@ enum viewer_status viewer_send(struct viewer *viewer, struct view_frame *frame, 
   viewer->frame = view_frame_ref(frame);
   viewer->offset = (size_t)sent;
   return VIEWER_BLOCKED;
+}
+
+enum viewer_status viewer_send(struct viewer *viewer, struct view_frame *frame, uint64_t *taken) {
+  return viewer_settle(viewer, frame, viewer_push(viewer->fd, frame->data, frame->len), taken);
 }
 
 enum viewer_status viewer_resume(struct viewer *viewer, uint64_t *taken) {

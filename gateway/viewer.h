@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "arrival.h"
@@ -44,9 +45,16 @@ struct viewer *viewer_new(const struct arrival *arrival, unsigned stall_ms);
 // Closes the socket; with reset, what the kernel still holds for it is thrown away.
 void viewer_free(struct viewer *viewer, bool reset);
 
+// Gives the socket bytes: how many it took, or -1 as send(2).
+static inline ssize_t viewer_push(int fd, const char *bytes, size_t len) {
+  return send(fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 // Sends a frame, of which the viewer must have none unfinished. *taken is raised by the bytes the socket took. Keeps a
 // reference of its own if blocked. The cursor is the frame's version afterwards, unless that is 0.
 enum viewer_status viewer_send(struct viewer *viewer, struct view_frame *frame, uint64_t *taken);
+// The same after the first viewer_push of it, which returned `sent`.
+enum viewer_status viewer_settle(struct viewer *viewer, struct view_frame *frame, ssize_t sent, uint64_t *taken);
 // Goes on with the unfinished frame.
 enum viewer_status viewer_resume(struct viewer *viewer, uint64_t *taken);
 
