@@ -357,7 +357,7 @@ static void close_unused(struct fanout *fanout) {
 static void on_tick(uv_timer_t *timer) {
   struct fanout *fanout = timer->data;
   struct view_event heartbeat = {0};
-  lane_close_stalled(&fanout->stage);
+  lane_tend_blocked(&fanout->stage);
   for (size_t i = 0; i < BUCKETS; i++) {
     for (struct channel *channel = fanout->buckets[i]; channel; channel = channel->next) {
       channel_heartbeat(channel, uv_now(&fanout->loop), HEARTBEAT_MS, &heartbeat);

@@ -207,11 +207,14 @@ bool lane_show(struct viewer *viewer, const struct view_box *box) {
   return there;
 }
 
-void lane_close_stalled(struct stage *stage) {
+void lane_tend_blocked(struct stage *stage) {
   uint64_t now_ms = uv_now(stage->loop);
   for (struct viewer *viewer = stage->blocked, *next; viewer; viewer = next) {
     next = viewer->blocked_next;
-    if (now_ms - viewer->progress_ms < stage->stall_ms) continue;
+    if (now_ms - viewer->progress_ms < stage->stall_ms) {
+      viewer_shrink(viewer);
+      continue;
+    }
     log_info("viewer_stalled", "team=%s unsent_bytes=%zu", team_name(viewer->lane->source->team),
              viewer->frame->len - viewer->offset);
     drop(viewer, CLOSE_STALLED);

@@ -89,7 +89,7 @@ void lane_bye(struct lane *lane, const struct view_event *events, size_t event_c
 
 // The socket takes more, or the connection has ended, as epoll says. The viewer may be gone afterwards.
 void lane_writable(struct viewer *viewer);
-// Closes blocked viewers that have taken nothing for too long.
-void lane_close_stalled(struct stage *stage);
+// Closes blocked viewers that have taken nothing for too long, and lets the others keep no more than they need.
+void lane_tend_blocked(struct stage *stage);
 
 #endif

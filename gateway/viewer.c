@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #define SEND_BUFFER_BYTES (128 * 1024)
 #define NOTSENT_BYTES (64 * 1024)
 #define DEAD_PEER_EXTRA_MS 15000
+#define SHRINK_BYTES 4096  // less is not worth a copy
 
 static void set_option(int fd, int level, int name, int value) {
   // A system without the option is no reason to refuse a viewer.
@@ -94,6 +96,16 @@ enum viewer_status viewer_resume(struct viewer *viewer, uint64_t *taken) {
   viewer->frame = NULL;
   view_frame_unref(frame);
   return VIEWER_SENT;
+}
+
+void viewer_shrink(struct viewer *viewer) {
+  struct view_frame *frame = viewer->frame;
+  if (!frame || frame->refs > 1 || viewer->offset < SHRINK_BYTES) return;
+  struct view_frame *rest = view_frame_new(frame->len - viewer->offset, frame->version, frame->rows);
+  memcpy(rest->data, frame->data + viewer->offset, rest->len);
+  view_frame_unref(frame);
+  viewer->frame = rest;
+  viewer->offset = 0;
 }
 
 ssize_t viewer_receive(struct viewer *viewer, void *bytes, size_t capacity) {

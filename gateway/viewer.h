@@ -58,6 +58,9 @@ enum viewer_status viewer_settle(struct viewer *viewer, struct view_frame *frame
 // Goes on with the unfinished frame.
 enum viewer_status viewer_resume(struct viewer *viewer, uint64_t *taken);
 
+// Of an unfinished frame that nobody else has any more, keeps only what the socket has not taken yet.
+void viewer_shrink(struct viewer *viewer);
+
 // Reads what the client sent: the number of bytes, 0 if there is nothing now, -1 if no more will come.
 ssize_t viewer_receive(struct viewer *viewer, void *bytes, size_t capacity);
 
