@@ -18,6 +18,7 @@
 
 #define BUCKETS 1024
 #define TICK_MS 1000
+#define BLOCKED_TICK_MS 200
 #define HEARTBEAT_MS 14500    // the tick is a second long: 15 s at most
 #define HEAL_SPACING_MS 1000  // a team is joined again at most this often
 #define LOG_COVERS_MS 300000  // what is recorded stays in the log for twice as long, at least
@@ -60,7 +61,7 @@ struct fanout {
   struct mailbox mailbox;
   uv_check_t check;
   uv_poll_t poll;
-  uv_timer_t tick;
+  uv_timer_t tick, blocked_tick;
   struct stage stage;
   struct channel *buckets[BUCKETS];
   struct channel *dirty;
@@ -270,6 +271,7 @@ static void close_all(struct fanout *fanout) {
   uv_close((uv_handle_t *)&fanout->check, NULL);
   uv_close((uv_handle_t *)&fanout->poll, NULL);
   uv_close((uv_handle_t *)&fanout->tick, NULL);
+  uv_close((uv_handle_t *)&fanout->blocked_tick, NULL);
   // Whoever posted this letter may still be in mailbox_post: the mailbox is closed after the thread has ended.
   uv_unref((uv_handle_t *)&fanout->mailbox.async);
 }
@@ -354,10 +356,14 @@ static void close_unused(struct fanout *fanout) {
   }
 }
 
+static void on_blocked_tick(uv_timer_t *timer) {
+  struct fanout *fanout = timer->data;
+  lane_tend_blocked(&fanout->stage);
+}
+
 static void on_tick(uv_timer_t *timer) {
   struct fanout *fanout = timer->data;
   struct view_event heartbeat = {0};
-  lane_tend_blocked(&fanout->stage);
   for (size_t i = 0; i < BUCKETS; i++) {
     for (struct channel *channel = fanout->buckets[i]; channel; channel = channel->next) {
       channel_heartbeat(channel, uv_now(&fanout->loop), HEARTBEAT_MS, &heartbeat);
@@ -418,12 +424,14 @@ bool fanout_start(struct fanout *fanout) {
       mailbox_be_patient(&fanout->mailbox, PATIENCE_US)) {
     return false;
   }
-  fanout->check.data = fanout->poll.data = fanout->tick.data = fanout;
+  fanout->check.data = fanout->poll.data = fanout->tick.data = fanout->blocked_tick.data = fanout;
   return uv_check_init(&fanout->loop, &fanout->check) == 0 && uv_check_start(&fanout->check, on_check) == 0 &&
          uv_poll_init(&fanout->loop, &fanout->poll, fanout->stage.epoll_fd) == 0 &&
          uv_poll_start(&fanout->poll, UV_READABLE, on_sockets) == 0 &&
          uv_timer_init(&fanout->loop, &fanout->tick) == 0 &&
          uv_timer_start(&fanout->tick, on_tick, TICK_MS, TICK_MS) == 0 &&
+         uv_timer_init(&fanout->loop, &fanout->blocked_tick) == 0 &&
+         uv_timer_start(&fanout->blocked_tick, on_blocked_tick, BLOCKED_TICK_MS, BLOCKED_TICK_MS) == 0 &&
          uv_thread_create(&fanout->thread, run, fanout) == 0;
 }
 

@@ -1,4 +1,5 @@
 // muster-gateway: holds managers' live views open. This file is the boot list, and nothing else.
+#include <malloc.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 
 // Long enough for the proxy in front to see that this gateway is not ready, before it stops answering.
 #define DRAIN_MS 1000
+#define LARGE_BYTES (64 * 1024)
 
 #define FIELD(name) offsetof(struct gateway_config, name)
 static const struct setting settings[] = {
@@ -202,6 +204,8 @@ int main(int argc, char **argv) {
   sigaddset(&ends, SIGINT);
   pthread_sigmask(SIG_BLOCK, &ends, NULL);
   signal(SIGPIPE, SIG_IGN);
+  // What is large, snapshots, goes back to the system when it is freed. Setting it keeps glibc from raising it.
+  mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
   int status = 1;
   if (files_prepare(&gateway.files)) {
     make_parts(&gateway);
