@@ -119,7 +119,8 @@ def test_three_processes_are_one_load(stack, database, tmp_path):
         assert view["workers"] and all(last[name] == row[0] for name, row in view["workers"].items() if name in last)
     timeline = simulator.timeline()
     assert timeline[-1]["taken"] == timeline[-1]["acked"] == 750 and max(line["online"] for line in timeline) == 50
-    assert all(before["at_us"] < line["at_us"] for before, line in zip(timeline, timeline[1:]))
+    # A process that was late gives the line before and this one the same time.
+    assert all(before["at_us"] <= line["at_us"] for before, line in zip(timeline, timeline[1:]))
 
 
 def test_the_plan_does_not_depend_on_the_processes(stack, tmp_path):
