@@ -36,17 +36,22 @@ int mailbox_init(struct mailbox *mailbox, uv_loop_t *loop, mailbox_deliver deliv
   return error;
 }
 
+// Once for all that is in the queue.
+static void wake(struct mailbox *mailbox) {
+  uv_mutex_lock(&mailbox->lock);
+  bool needed = mailbox->first && !mailbox->woken;
+  if (needed) mailbox->woken = true;
+  uv_mutex_unlock(&mailbox->lock);
+  if (needed) uv_async_send(&mailbox->async);
+}
+
 // The order of the two steps matters: whoever posts after the look sees the new time.
 static void on_prepare(uv_prepare_t *prepare) {
   struct mailbox *mailbox = prepare->data;
   int timeout_ms = uv_backend_timeout(prepare->loop);
   int64_t now_us = (int64_t)(uv_hrtime() / 1000);
   atomic_store(&mailbox->wakes_at_us, timeout_ms < 0 ? INT64_MAX : now_us + timeout_ms * 1000LL);
-  uv_mutex_lock(&mailbox->lock);
-  bool wake = mailbox->first && !mailbox->woken;
-  if (wake) mailbox->woken = true;
-  uv_mutex_unlock(&mailbox->lock);
-  if (wake) uv_async_send(&mailbox->async);
+  wake(mailbox);
 }
 
 int mailbox_be_patient(struct mailbox *mailbox, int64_t patience_us) {
@@ -59,31 +64,25 @@ int mailbox_be_patient(struct mailbox *mailbox, int64_t patience_us) {
   return 0;
 }
 
-static void post(struct mailbox *mailbox, struct letter *letter, bool urgent) {
+static void append(struct mailbox *mailbox, struct letter *letter) {
   letter->next = NULL;
   uv_mutex_lock(&mailbox->lock);
   *mailbox->last = letter;
   mailbox->last = &letter->next;
-  bool wake = urgent && !mailbox->woken;
-  if (wake) mailbox->woken = true;
   uv_mutex_unlock(&mailbox->lock);
-  if (wake) uv_async_send(&mailbox->async);
 }
 
 void mailbox_post(struct mailbox *mailbox, struct letter *letter) {
-  post(mailbox, letter, true);
+  append(mailbox, letter);
+  wake(mailbox);
 }
 
 void mailbox_post_patiently(struct mailbox *mailbox, struct letter *letter) {
   // The letter must be in the queue before the time is looked at: the loop stores the time before it looks for letters.
-  post(mailbox, letter, false);
+  append(mailbox, letter);
   int64_t wakes_at_us = atomic_load(&mailbox->wakes_at_us);
-  if (mailbox->patience_us && wakes_at_us - (int64_t)(uv_hrtime() / 1000) <= mailbox->patience_us) return;
-  uv_mutex_lock(&mailbox->lock);
-  bool wake = mailbox->first && !mailbox->woken;
-  if (wake) mailbox->woken = true;
-  uv_mutex_unlock(&mailbox->lock);
-  if (wake) uv_async_send(&mailbox->async);
+  bool soon = wakes_at_us - (int64_t)(uv_hrtime() / 1000) <= mailbox->patience_us;
+  if (!mailbox->patience_us || !soon) wake(mailbox);
 }
 
 void mailbox_close(struct mailbox *mailbox) {

@@ -32,6 +32,7 @@ enum wire_status { WIRE_FIELD, WIRE_END, WIRE_BAD };
 enum wire_status wire_next(struct wire_reader *reader, struct wire_field *out_field)
     __attribute__((warn_unused_result));
 
+// What wire_varint leaves to it.
 bool wire_long_varint(struct wire_reader *reader, uint64_t *out_value) __attribute__((warn_unused_result));
 
 // Reads a varint of at most 10 bytes; false if it does not end before `end` or is longer. Most have one byte.

@@ -2,6 +2,7 @@
 // is free again.
 #include <stdio.h>
 
+#include "jitter.h"
 #include "view_open.h"
 
 #define RETRY_MIN_MS 1000  // after a broken connection, browsers come back between these
@@ -17,7 +18,7 @@ void api_stream(struct gateway *gateway, struct http_request *request, struct ht
   snprintf(head, sizeof head,
            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nConnection: close\r\n"
            "X-Accel-Buffering: no\r\nX-Content-Type-Options: nosniff\r\n\r\nretry: %u\n\n",
-           view_open_jitter(RETRY_MIN_MS, RETRY_MAX_MS));
+           jitter(RETRY_MIN_MS, RETRY_MAX_MS));
   response->status = 200;
   view_open_attach(gateway, request, response, head, &arrival);
 }

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -22,6 +21,7 @@
 #include "clock.h"
 #include "config.h"
 #include "head.h"
+#include "jitter.h"
 #include "log.h"
 
 #define BACKLOG 4096      // clients that the kernel keeps until we accept them; a storm fits in
@@ -31,8 +31,6 @@
 #define LINGER_MS 1000
 #define STOP_MS 1000  // what stopping leaves to those who still take an answer
 #define NO_FILES_PAUSE_MS 20
-#define RETRY_AFTER_MIN_S 1
-#define RETRY_AFTER_MAX_S 5
 
 enum source { SOURCE_LISTENER, SOURCE_WAKE, SOURCE_GUEST, SOURCE_CARRIER };
 
@@ -127,10 +125,7 @@ static void let_leave(struct door *door, struct guest *guest) {
 static void refuse(struct door *door, struct guest *guest, enum door_refusal why) {
   const struct refusal *refusal = &refusals[why];
   char body[256], retry[32] = "", answer[640];
-  unsigned random = 0;
-  (void)!getrandom(&random, sizeof random, GRND_NONBLOCK);
-  random = RETRY_AFTER_MIN_S + random % (RETRY_AFTER_MAX_S - RETRY_AFTER_MIN_S + 1);
-  if (refusal->status == 503) snprintf(retry, sizeof retry, "Retry-After: %u\r\n", random);
+  if (refusal->status == 503) snprintf(retry, sizeof retry, "Retry-After: %u\r\n", jitter_retry_after_s());
   int len =
       snprintf(body, sizeof body, "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}", refusal->code, refusal->message);
   len = snprintf(answer, sizeof answer,

@@ -89,6 +89,6 @@ void gateway_metrics_register(struct gateway_metrics *m, struct metrics *r) {
   register_viewers(m, r);
   register_feed(m, r);
   register_tracks(m, r);
-  for (int i = 0; i < 6; i++) m->http[i] = m->door.http[i] = metrics_counter(r, name, labels[i], help);
+  for (int i = 0; i < 6; i++) m->door.http[i] = metrics_counter(r, name, labels[i], help);
   register_door(&m->door, r);
 }

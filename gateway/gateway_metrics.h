@@ -35,7 +35,6 @@ struct gateway_metrics {
   struct metric *comparisons, *differences;
   struct metric_histogram *join_time;
   struct metric *tracks, *track_ends[TRACK_ENDS], *track_positions;
-  struct metric *http[6];  // by the first digit of the status
   struct door_metrics door;
   struct metric *nats_connected, *postgres_connected;
 };

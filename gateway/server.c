@@ -43,7 +43,7 @@ static const char *reason_of(int status) {
 
 static void count(struct gateway *gateway, int status) {
   int class = status / 100;
-  metric_add(gateway->metrics.http[class >= 1 && class <= 5 ? class : 0], 1);
+  metric_add(gateway->metrics.door.http[class >= 1 && class <= 5 ? class : 0], 1);
 }
 
 static void send_response(struct carrier *carrier, const struct http_response *response, bool with_body, bool keep) {

@@ -11,7 +11,6 @@
 
 #define JSON_BYTES 320
 #define PROTO_BYTES 320
-#define CLOSE_GOING_AWAY 1001
 
 static struct view_frame *text_frame(const char *text) {
   struct view_frame *frame = view_frame_new(strlen(text), 0, 0);
@@ -20,27 +19,23 @@ static struct view_frame *text_frame(const char *text) {
 }
 
 // A WebSocket message, with a close frame after it unless close_code is 0.
-static struct view_frame *message_frame(enum ws_opcode opcode, const void *bytes, size_t len, unsigned close_code) {
+static struct view_frame *message_frame(enum ws_opcode opcode, const void *bytes, size_t len, int close_code) {
   uint8_t head[WS_HEAD_BYTES];
-  const uint8_t close[2] = {(uint8_t)(close_code >> 8), (uint8_t)close_code};
   size_t head_len = ws_head(head, opcode, len);
-  struct view_frame *frame = view_frame_new(head_len + len + (close_code ? 4 : 0), 0, 0);
+  struct view_frame *frame = view_frame_new(head_len + len + (close_code ? WS_CLOSE_BYTES : 0), 0, 0);
   memcpy(frame->data, head, head_len);
   if (len) memcpy(frame->data + head_len, bytes, len);
-  if (!close_code) return frame;
-  char *to = frame->data + head_len + len;
-  ws_head((uint8_t *)to, WS_CLOSE, sizeof close);
-  memcpy(to + 2, close, sizeof close);
+  if (close_code) ws_close_frame((uint8_t *)frame->data + head_len + len, close_code);
   return frame;
 }
 
-static struct view_frame *json_message(const char *name, const char *data, unsigned close_code) {
+static struct view_frame *json_message(const char *name, const char *data, int close_code) {
   char text[JSON_BYTES + 64];
   int len = snprintf(text, sizeof text, "{\"event\":\"%s\",\"data\":%s}", name, data);
   return message_frame(WS_TEXT, text, (size_t)len, close_code);
 }
 
-static struct view_frame *proto_message(const Muster__ViewEvent *event, unsigned close_code) {
+static struct view_frame *proto_message(const Muster__ViewEvent *event, int close_code) {
   uint8_t bytes[PROTO_BYTES];
   if (muster__view_event__get_packed_size(event) > sizeof bytes) abort();  // all texts are ours, and short
   return message_frame(WS_BINARY, bytes, muster__view_event__pack(event, bytes), close_code);
@@ -48,7 +43,7 @@ static struct view_frame *proto_message(const Muster__ViewEvent *event, unsigned
 
 // retry_ms < 0: none.
 static struct view_event make(const char *name, const char *data, const Muster__ViewEvent *proto, int retry_ms,
-                              unsigned close_code) {
+                              int close_code) {
   char sse[JSON_BYTES + 96], retry[32] = "";
   if (retry_ms >= 0) snprintf(retry, sizeof retry, "retry: %d\n", retry_ms);
   snprintf(sse, sizeof sse, "%sevent: %s\ndata: %s\n\n", retry, name, data);
@@ -89,7 +84,7 @@ struct view_event view_event_bye(const char *reason, unsigned retry_ms) {
   bye.retry_ms = retry_ms;
   event.bye = &bye;
   snprintf(data, sizeof data, "{\"reason\":\"%s\",\"retry_ms\":%u}", reason, retry_ms);
-  return make("bye", data, &event, (int)retry_ms, CLOSE_GOING_AWAY);
+  return make("bye", data, &event, (int)retry_ms, WS_GOING_AWAY);
 }
 
 void view_event_fini(struct view_event *event) {
@@ -117,7 +112,8 @@ struct view_frame *view_event_pong(const void *bytes, size_t len) {
   return message_frame(WS_PONG, bytes, len, 0);
 }
 
-struct view_frame *view_event_close(unsigned code) {
-  const uint8_t bytes[2] = {(uint8_t)(code >> 8), (uint8_t)code};
-  return message_frame(WS_CLOSE, bytes, sizeof bytes, 0);
+struct view_frame *view_event_close(int code) {
+  struct view_frame *frame = view_frame_new(WS_CLOSE_BYTES, 0, 0);
+  frame->len = ws_close_frame((uint8_t *)frame->data, code);
+  return frame;
 }

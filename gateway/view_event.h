@@ -23,6 +23,6 @@ void view_event_fini(struct view_event *event);  // one of zeros is fine
 struct view_frame *view_event_error(enum view_protocol protocol, const char *code, const char *message);
 // A control frame: pong or close.
 struct view_frame *view_event_pong(const void *bytes, size_t len);
-struct view_frame *view_event_close(unsigned code);
+struct view_frame *view_event_close(int code);
 
 #endif

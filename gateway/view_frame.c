@@ -11,12 +11,15 @@ static struct view_frame *allocate(size_t capacity) {
   return frame;
 }
 
-struct view_frame *view_frame_new(size_t len, uint64_t version, uint32_t rows) {
-  struct view_frame *frame = allocate(len);
+static struct view_frame *begin(struct view_frame *frame, size_t len, uint64_t version, uint32_t rows) {
   frame->rows = rows;
   frame->version = version;
   frame->len = len;
   return frame;
+}
+
+struct view_frame *view_frame_new(size_t len, uint64_t version, uint32_t rows) {
+  return begin(allocate(len), len, version, rows);
 }
 
 void view_frame_unref(struct view_frame *frame) {
@@ -29,9 +32,5 @@ struct view_frame *view_frame_renew(struct view_frame **spare, size_t len, uint6
     view_frame_unref(*spare);
     *spare = allocate(len + len / 2);
   }
-  struct view_frame *frame = *spare;
-  frame->rows = rows;
-  frame->version = version;
-  frame->len = len;
-  return view_frame_ref(frame);
+  return view_frame_ref(begin(*spare, len, version, rows));
 }

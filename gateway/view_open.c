@@ -3,21 +3,12 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "door.h"
+#include "jitter.h"
 #include "query.h"
-
-#define RETRY_AFTER_MIN_S 1
-#define RETRY_AFTER_MAX_S 5
-
-unsigned view_open_jitter(unsigned min, unsigned max) {
-  unsigned random = 0;
-  (void)!getrandom(&random, sizeof random, GRND_NONBLOCK);
-  return min + random % (max - min + 1);
-}
 
 static bool read_pair(const struct query_pair *pair, struct http_response *response, struct view_filter *filter) {
   if (strcmp(pair->name, "interval_ms") == 0) {
@@ -65,7 +56,7 @@ static bool can_show(struct gateway *gateway, const struct http_request *request
 
 static void refuse(struct gateway *gateway, struct http_response *response, enum places_status status) {
   char seconds[16];
-  snprintf(seconds, sizeof seconds, "%u", view_open_jitter(RETRY_AFTER_MIN_S, RETRY_AFTER_MAX_S));
+  snprintf(seconds, sizeof seconds, "%u", jitter_retry_after_s());
   http_header(response, "Retry-After", seconds);
   metric_add(gateway->metrics.viewers_refused[status - 1], 1);
   if (status == PLACES_TOKEN_FULL) {

@@ -19,7 +19,4 @@ bool view_open_admit(struct gateway *gateway, const struct http_request *request
 void view_open_attach(struct gateway *gateway, const struct http_request *request, struct http_response *response,
                       const char *head, struct arrival *arrival);
 
-// At random from min to max, so that not all come back at the same moment.
-unsigned view_open_jitter(unsigned min, unsigned max);
-
 #endif

@@ -64,7 +64,7 @@ static bool hear(struct viewer *viewer, uint8_t *bytes, size_t len) {
   if (code) {
     view_frame_unref(hearing.pong);
     discard(viewer);
-    lane_end(viewer, view_event_close((unsigned)code), hearing.closed ? CLOSE_GONE : CLOSE_PROTOCOL);
+    lane_end(viewer, view_event_close(code), hearing.closed ? CLOSE_GONE : CLOSE_PROTOCOL);
     return false;
   }
   bool there = !hearing.filtered || channel_filter(viewer, &hearing.filter);
