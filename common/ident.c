@@ -7,8 +7,7 @@ static const bool allowed[256] = {
 
 bool ident_valid(const char *text, size_t len) {
   if (len < 1 || len > IDENT_MAX_BYTES) return false;
-  for (size_t i = 0; i < len; i++) {
-    if (!allowed[(unsigned char)text[i]]) return false;
-  }
-  return true;
+  bool valid = true;
+  for (size_t i = 0; i < len; i++) valid &= allowed[(unsigned char)text[i]];  // good names are the rule: no early end
+  return valid;
 }

@@ -20,53 +20,58 @@ enum {
   BATTERY = 8,
 };
 
+static inline bool read_uint32(struct wire_reader *body, uint32_t *out) {
+  uint64_t value;
+  if (!wire_varint(body, &value)) return false;
+  *out = (uint32_t)value;
+  return true;
+}
+
+static bool read_altitude(struct wire_reader *body, int32_t *out) {
+  uint32_t value;
+  if (!read_uint32(body, &value)) return false;
+  *out = (int32_t)wire_unzigzag(value);
+  return true;
+}
+
 // A field of the wrong type is passed over, as an unknown field is: the required ones are then missing, and refused.
-static void take_field(struct position *p, const struct wire_field *field) {
-  uint64_t value = field->number;
-  switch (field->id << 3 | field->type) {
-    case TAKEN_AT << 3 | WIRE_FIXED64:
-      p->taken_at_us = (int64_t)value;
+static bool read_field(struct wire_reader *body, uint64_t tag, struct position *p) {
+  switch (tag) {
+    case WIRE_TAG(TAKEN_AT, WIRE_FIXED64):
       p->has |= POSITION_HAS_TAKEN_AT;
-      break;
-    case LATITUDE << 3 | WIRE_FIXED32:
-      p->latitude_e7 = (int32_t)(uint32_t)value;
+      return wire_fixed64(body, &p->taken_at_us);
+    case WIRE_TAG(LATITUDE, WIRE_FIXED32):
       p->has |= POSITION_HAS_LATITUDE;
-      break;
-    case LONGITUDE << 3 | WIRE_FIXED32:
-      p->longitude_e7 = (int32_t)(uint32_t)value;
+      return wire_fixed32(body, &p->latitude_e7);
+    case WIRE_TAG(LONGITUDE, WIRE_FIXED32):
       p->has |= POSITION_HAS_LONGITUDE;
-      break;
-    case SPEED << 3 | WIRE_VARINT:
-      p->speed_cm_s = (uint32_t)value;
+      return wire_fixed32(body, &p->longitude_e7);
+    case WIRE_TAG(SPEED, WIRE_VARINT):
       p->has |= POSITION_HAS_SPEED;
-      break;
-    case HEADING << 3 | WIRE_VARINT:
-      p->heading_cdeg = (uint32_t)value;
+      return read_uint32(body, &p->speed_cm_s);
+    case WIRE_TAG(HEADING, WIRE_VARINT):
       p->has |= POSITION_HAS_HEADING;
-      break;
-    case ACCURACY << 3 | WIRE_VARINT:
-      p->accuracy_cm = (uint32_t)value;
+      return read_uint32(body, &p->heading_cdeg);
+    case WIRE_TAG(ACCURACY, WIRE_VARINT):
       p->has |= POSITION_HAS_ACCURACY;
-      break;
-    case ALTITUDE << 3 | WIRE_VARINT:
-      p->altitude_cm = (int32_t)wire_unzigzag((uint32_t)value);
+      return read_uint32(body, &p->accuracy_cm);
+    case WIRE_TAG(ALTITUDE, WIRE_VARINT):
       p->has |= POSITION_HAS_ALTITUDE;
-      break;
-    case BATTERY << 3 | WIRE_VARINT:
-      p->battery_percent = (uint32_t)value;
+      return read_altitude(body, &p->altitude_cm);
+    case WIRE_TAG(BATTERY, WIRE_VARINT):
       p->has |= POSITION_HAS_BATTERY;
-      break;
+      return read_uint32(body, &p->battery_percent);
     default:
-      break;
+      return wire_skip(body, tag);
   }
 }
 
 bool position_decode(struct wire_reader body, struct position *out_position) {
   struct position position = {0};
-  struct wire_field field;
-  enum wire_status status;
-  while ((status = wire_next(&body, &field)) == WIRE_FIELD) take_field(&position, &field);
-  if (status == WIRE_BAD) return false;
+  while (body.at != body.end) {
+    uint64_t tag;
+    if (!wire_varint(&body, &tag) || !read_field(&body, tag, &position)) return false;
+  }
   *out_position = position;
   return true;
 }

@@ -86,72 +86,91 @@ bool batch_open(const void *bytes, size_t len, struct batch_reader *out_reader, 
   return true;
 }
 
-static bool read_presence(struct wire_reader body, struct presence *out) {
-  struct wire_field field;
-  enum wire_status status;
-  while ((status = wire_next(&body, &field)) == WIRE_FIELD) {
-    switch (field.id << 3 | field.type) {
-      case PRESENCE_ONLINE << 3 | WIRE_VARINT:
-        out->online = field.number != 0;
-        break;
-      case PRESENCE_SESSION << 3 | WIRE_FIXED64:
-        out->session_us = (int64_t)field.number;
-        break;
-      case PRESENCE_AT << 3 | WIRE_FIXED64:
-        out->at_us = (int64_t)field.number;
-        break;
-      case PRESENCE_REASON << 3 | WIRE_BYTES:
-        out->reason = slice_of(&field);
-        break;
-      case PRESENCE_REPORTS << 3 | WIRE_VARINT:
-        out->reports = field.number;
-        break;
-      default:
-        break;
-    }
+static bool read_slice(struct wire_reader *body, struct slice *out) {
+  struct wire_reader bytes;
+  if (!wire_bytes(body, &bytes)) return false;
+  *out = (struct slice){(const char *)bytes.at, wire_left(&bytes)};
+  return true;
+}
+
+static bool read_online(struct wire_reader *body, bool *out) {
+  uint64_t value;
+  if (!wire_varint(body, &value)) return false;
+  *out = value != 0;
+  return true;
+}
+
+static bool read_presence_field(struct wire_reader *body, uint64_t tag, struct presence *out) {
+  switch (tag) {
+    case WIRE_TAG(PRESENCE_ONLINE, WIRE_VARINT):
+      return read_online(body, &out->online);
+    case WIRE_TAG(PRESENCE_SESSION, WIRE_FIXED64):
+      return wire_fixed64(body, &out->session_us);
+    case WIRE_TAG(PRESENCE_AT, WIRE_FIXED64):
+      return wire_fixed64(body, &out->at_us);
+    case WIRE_TAG(PRESENCE_REASON, WIRE_BYTES):
+      return read_slice(body, &out->reason);
+    case WIRE_TAG(PRESENCE_REPORTS, WIRE_VARINT):
+      return wire_varint(body, &out->reports);
+    default:
+      return wire_skip(body, tag);
   }
-  return status == WIRE_END;
+}
+
+static bool read_presence(struct wire_reader *update, struct update *out) {
+  struct wire_reader body;
+  if (!wire_bytes(update, &body)) return false;
+  while (body.at != body.end) {
+    uint64_t tag;
+    if (!wire_varint(&body, &tag) || !read_presence_field(&body, tag, &out->presence)) return false;
+  }
+  out->has_presence = true;
+  return true;
+}
+
+static bool read_position(struct wire_reader *update, struct update *out) {
+  struct wire_reader body;
+  if (!wire_bytes(update, &body) || !position_decode(body, &out->position)) return false;
+  out->has_position = (out->position.has & POSITION_HAS_ALL_REQUIRED) == POSITION_HAS_ALL_REQUIRED;
+  return true;
+}
+
+static bool read_update_field(struct wire_reader *body, uint64_t tag, struct update *out) {
+  switch (tag) {
+    case WIRE_TAG(UPDATE_WORKER, WIRE_BYTES):
+      return read_slice(body, &out->worker);
+    case WIRE_TAG(UPDATE_TEAM, WIRE_BYTES):
+      return read_slice(body, &out->team);
+    case WIRE_TAG(UPDATE_RECEIVED_AT, WIRE_FIXED64):
+      return wire_fixed64(body, &out->received_at_us);
+    case WIRE_TAG(UPDATE_POSITION, WIRE_BYTES):
+      return read_position(body, out);
+    case WIRE_TAG(UPDATE_PRESENCE, WIRE_BYTES):
+      return read_presence(body, out);
+    default:
+      return wire_skip(body, tag);
+  }
 }
 
 static bool read_update(struct wire_reader body, struct update *out) {
-  struct wire_field field;
-  enum wire_status status;
-  while ((status = wire_next(&body, &field)) == WIRE_FIELD) {
-    switch (field.id << 3 | field.type) {
-      case UPDATE_WORKER << 3 | WIRE_BYTES:
-        out->worker = slice_of(&field);
-        break;
-      case UPDATE_TEAM << 3 | WIRE_BYTES:
-        out->team = slice_of(&field);
-        break;
-      case UPDATE_RECEIVED_AT << 3 | WIRE_FIXED64:
-        out->received_at_us = (int64_t)field.number;
-        break;
-      case UPDATE_POSITION << 3 | WIRE_BYTES:
-        if (!position_decode(field.bytes, &out->position)) return false;
-        out->has_position = (out->position.has & POSITION_HAS_ALL_REQUIRED) == POSITION_HAS_ALL_REQUIRED;
-        break;
-      case UPDATE_PRESENCE << 3 | WIRE_BYTES:
-        if (!read_presence(field.bytes, &out->presence)) return false;
-        out->has_presence = true;
-        break;
-      default:
-        break;
-    }
+  *out = (struct update){0};
+  while (body.at != body.end) {
+    uint64_t tag;
+    if (!wire_varint(&body, &tag) || !read_update_field(&body, tag, out)) return false;
   }
-  return status == WIRE_END && ident_valid(out->worker.data, out->worker.len) &&
+  return ident_valid(out->worker.data, out->worker.len) &&
          (out->team.len == 0 || ident_valid(out->team.data, out->team.len));
 }
 
 enum batch_status batch_next(struct batch_reader *reader, struct update *out_update) {
-  struct wire_field field;
-  enum wire_status status;
-  while ((status = wire_next(&reader->rest, &field)) == WIRE_FIELD) {
-    if (field.id != BATCH_UPDATES || field.type != WIRE_BYTES) continue;
-    struct update update = {0};
-    if (!read_update(field.bytes, &update)) return BATCH_BAD;
-    *out_update = update;
-    return BATCH_UPDATE;
+  struct wire_reader *rest = &reader->rest, body;
+  while (rest->at != rest->end) {
+    uint64_t tag;
+    if (!wire_varint(rest, &tag)) return BATCH_BAD;
+    if (tag == WIRE_TAG(BATCH_UPDATES, WIRE_BYTES)) {
+      return wire_bytes(rest, &body) && read_update(body, out_update) ? BATCH_UPDATE : BATCH_BAD;
+    }
+    if (!wire_skip(rest, tag)) return BATCH_BAD;
   }
-  return status == WIRE_END ? BATCH_END : BATCH_BAD;
+  return BATCH_END;
 }

@@ -20,39 +20,34 @@ bool wire_long_varint(struct wire_reader *reader, uint64_t *out_value) {
   return false;
 }
 
-static bool fixed(struct wire_reader *reader, size_t len, uint64_t *out_value) {
-  if (wire_left(reader) < len) return false;
-  *out_value = 0;
-  memcpy(out_value, reader->at, len);
-  reader->at += len;
-  return true;
+static bool read_value(struct wire_reader *reader, uint64_t tag, struct wire_field *out) {
+  uint32_t value = 0;
+  if (tag >> 3 == 0 || tag >> 3 > 0x1fffffff) return false;
+  out->id = (uint32_t)(tag >> 3);
+  out->type = (enum wire_type)(tag & 7);
+  switch (out->type) {
+    case WIRE_VARINT:
+      return wire_varint(reader, &out->number);
+    case WIRE_FIXED64:
+      return wire_fixed64(reader, &out->number);
+    case WIRE_FIXED32:
+      if (!wire_fixed32(reader, &value)) return false;
+      out->number = value;
+      return true;
+    case WIRE_BYTES:
+      return wire_bytes(reader, &out->bytes);
+    default:
+      return false;  // groups, which no message of ours has
+  }
 }
 
 enum wire_status wire_next(struct wire_reader *reader, struct wire_field *out_field) {
-  if (reader->at == reader->end) return WIRE_END;
   uint64_t tag;
-  if (!wire_varint(reader, &tag) || tag >> 3 == 0 || tag >> 3 > 0x1fffffff) return WIRE_BAD;
-  out_field->id = (uint32_t)(tag >> 3);
-  uint64_t value = 0;
-  switch (tag & 7) {
-    case WIRE_VARINT:
-      if (!wire_varint(reader, &value)) return WIRE_BAD;
-      break;
-    case WIRE_FIXED64:
-      if (!fixed(reader, 8, &value)) return WIRE_BAD;
-      break;
-    case WIRE_FIXED32:
-      if (!fixed(reader, 4, &value)) return WIRE_BAD;
-      break;
-    case WIRE_BYTES:
-      if (!wire_varint(reader, &value) || value > wire_left(reader)) return WIRE_BAD;
-      out_field->bytes = (struct wire_reader){reader->at, reader->at + value};
-      reader->at += value;
-      break;
-    default:
-      return WIRE_BAD;  // groups, which no message of ours has
-  }
-  out_field->type = (enum wire_type)(tag & 7);
-  out_field->number = value;
-  return WIRE_FIELD;
+  if (reader->at == reader->end) return WIRE_END;
+  return wire_varint(reader, &tag) && read_value(reader, tag, out_field) ? WIRE_FIELD : WIRE_BAD;
+}
+
+bool wire_skip(struct wire_reader *reader, uint64_t tag) {
+  struct wire_field passed;
+  return read_value(reader, tag, &passed);
 }

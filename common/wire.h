@@ -32,16 +32,6 @@ enum wire_status { WIRE_FIELD, WIRE_END, WIRE_BAD };
 enum wire_status wire_next(struct wire_reader *reader, struct wire_field *out_field)
     __attribute__((warn_unused_result));
 
-// What wire_varint leaves to it.
-bool wire_long_varint(struct wire_reader *reader, uint64_t *out_value) __attribute__((warn_unused_result));
-
-// Reads a varint of at most 10 bytes; false if it does not end before `end` or is longer. Most have one byte.
-__attribute__((warn_unused_result)) static inline bool wire_varint(struct wire_reader *reader, uint64_t *out_value) {
-  if (reader->at == reader->end || *reader->at >= 0x80) return wire_long_varint(reader, out_value);
-  *out_value = *reader->at++;
-  return true;
-}
-
 static inline struct wire_reader wire_reader(const void *bytes, size_t len) {
   return (struct wire_reader){bytes, (const uint8_t *)bytes + len};
 }
@@ -49,6 +39,61 @@ static inline struct wire_reader wire_reader(const void *bytes, size_t len) {
 static inline size_t wire_left(const struct wire_reader *reader) {
   return (size_t)(reader->end - reader->at);
 }
+
+// ---- reading hot messages ----
+//
+// A hot message is read by a loop over tags: wire_varint gives the tag, a switch over WIRE_TAG() the field, one of the
+// functions below its value, and wire_skip passes over any other field. All return false if the bytes are no message.
+
+#define WIRE_TAG(id, type) ((uint64_t)(id) << 3 | (unsigned)(type))
+
+// What wire_varint leaves to it.
+bool wire_long_varint(struct wire_reader *reader, uint64_t *out_value) __attribute__((warn_unused_result));
+
+// Reads a varint of at most 10 bytes; false if it does not end before `end` or is longer. Most have one byte or two.
+__attribute__((warn_unused_result)) static inline bool wire_varint(struct wire_reader *reader, uint64_t *out_value) {
+  const uint8_t *at = reader->at;
+  if (at != reader->end && at[0] < 0x80) {
+    *out_value = at[0];
+    reader->at = at + 1;
+    return true;
+  }
+  if (reader->end - at >= 2 && at[1] < 0x80) {
+    *out_value = (at[0] & 0x7fu) | (unsigned)at[1] << 7;
+    reader->at = at + 2;
+    return true;
+  }
+  return wire_long_varint(reader, out_value);
+}
+
+__attribute__((warn_unused_result)) static inline bool wire_fixed64(struct wire_reader *reader, void *out_value) {
+  if (reader->end - reader->at < 8) return false;
+  memcpy(out_value, reader->at, 8);
+  reader->at += 8;
+  return true;
+}
+
+__attribute__((warn_unused_result)) static inline bool wire_fixed32(struct wire_reader *reader, void *out_value) {
+  if (reader->end - reader->at < 4) return false;
+  memcpy(out_value, reader->at, 4);
+  reader->at += 4;
+  return true;
+}
+
+// Reads bytes with their length before them; out_bytes points into the message.
+__attribute__((warn_unused_result)) static inline bool wire_bytes(struct wire_reader *reader,
+                                                                  struct wire_reader *out_bytes) {
+  uint64_t len;
+  if (!wire_varint(reader, &len) || len > (uint64_t)(reader->end - reader->at)) return false;
+  *out_bytes = (struct wire_reader){reader->at, reader->at + len};
+  reader->at += len;
+  return true;
+}
+
+// Passes over the value of the field with this tag; false also if no field can have the tag.
+bool wire_skip(struct wire_reader *reader, uint64_t tag) __attribute__((warn_unused_result));
+
+// ---- writing ----
 
 // At most 10 bytes.
 static inline uint8_t *wire_put_varint(uint8_t *to, uint64_t value) {

@@ -9,6 +9,8 @@
 #include "clock.h"
 #include "log.h"
 
+#define NO_CURSOR UINT64_MAX  // that of no viewer
+
 struct tally {
   int64_t frames, rows;
   uint64_t bytes;
@@ -300,12 +302,12 @@ void lane_flush(struct lane *lane) {
   int64_t now_us = clock_wall_us();
   struct tally tally = {0};
   struct view_frame *frame = NULL;  // of the cursor below: nearly always, that is the cursor of all
-  uint64_t cursor = 0;
-  // Nothing but the frame is to be told: then most viewers take the short way.
-  bool plain = source->state == SOURCE_LIVE && !source->partial;
+  uint64_t cursor = NO_CURSOR;
+  // If nothing but the frame is to be told, viewers at this cursor take the short way: nearly all.
+  uint64_t plain_cursor = NO_CURSOR;
   for (struct viewer *viewer = lane->viewers, *next; viewer; viewer = next) {
     next = viewer->next;
-    if (plain && frame && viewer->cursor == cursor && !viewer->frame && !viewer->window) {
+    if (viewer->cursor == plain_cursor && !viewer->frame && !viewer->window) {
       ssize_t sent = viewer_push(viewer->fd, frame->data, frame->len);
       if (sent == (ssize_t)frame->len) {
         viewer->cursor = version;
@@ -322,10 +324,11 @@ void lane_flush(struct lane *lane) {
       if (deliver_window(viewer, now_us, &tally)) deliver_stale(viewer, &tally);
       continue;
     }
-    if (!frame || cursor != viewer->cursor) {
+    if (cursor != viewer->cursor) {
       view_frame_unref(frame);
       cursor = viewer->cursor;
       frame = team_frame(source->team, lane->protocol, cursor, now_us);
+      if (source->state == SOURCE_LIVE && !source->partial) plain_cursor = cursor;
     }
     if (deliver(viewer, frame, &tally)) deliver_stale(viewer, &tally);
   }

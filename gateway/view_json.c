@@ -30,44 +30,67 @@ static const char pairs[201] =
     "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354"
     "555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
 
-static char *put_unsigned(char *to, uint64_t value) {
-  char digits[VIEW_JSON_INT_BYTES], *at = digits + sizeof digits;
-  for (; value >= 100; value /= 100) memcpy(at -= 2, &pairs[value % 100 * 2], 2);
-  if (value >= 10) {
-    memcpy(at -= 2, &pairs[value * 2], 2);
-  } else {
-    *--at = (char)('0' + value);
-  }
-  return put(to, at, (size_t)(digits + sizeof digits - at));
+// The last 2, 4 or 8 digits, with zeros in front.
+static char *put_2(char *to, uint32_t value) {
+  memcpy(to, &pairs[value * 2], 2);
+  return to + 2;
 }
 
-// The absolute value, also of the smallest number.
-static uint64_t magnitude(int64_t value) {
-  return value < 0 ? -(uint64_t)value : (uint64_t)value;
+static char *put_4(char *to, uint32_t value) {
+  return put_2(put_2(to, value / 100), value % 100);
+}
+
+static char *put_8(char *to, uint32_t value) {
+  return put_4(put_4(to, value / 10000), value % 10000);
+}
+
+static char *put_small(char *to, uint32_t value) {
+  if (value >= 10000) return put_4(put_small(to, value / 10000), value % 10000);
+  if (value >= 100) return put_2(put_small(to, value / 100), value % 100);
+  if (value >= 10) return put_2(to, value);
+  *to = (char)('0' + value);
+  return to + 1;
+}
+
+static char *put_unsigned(char *to, uint64_t value) {
+  if (value < 100000000) return put_small(to, (uint32_t)value);
+  return put_8(put_unsigned(to, value / 100000000), (uint32_t)(value % 100000000));
+}
+
+// Writes the sign; returns the absolute value, also of the smallest number.
+static uint64_t put_sign(char **to, int64_t value) {
+  if (value >= 0) return (uint64_t)value;
+  *(*to)++ = '-';
+  return -(uint64_t)value;
 }
 
 char *view_json_int(char *to, int64_t value) {
-  if (value < 0) *to++ = '-';
-  return put_unsigned(to, magnitude(value));
+  uint64_t magnitude = put_sign(&to, value);
+  return put_unsigned(to, magnitude);
 }
 
-char *view_json_fixed(char *to, int64_t value, unsigned digits) {
-  static const uint32_t powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
-  uint64_t whole = magnitude(value) / powers[digits];
-  uint32_t rest = (uint32_t)(magnitude(value) % powers[digits]);
-  if (value < 0) *to++ = '-';
-  to = put_unsigned(to, whole);
-  if (digits == 0) return to;
+char *view_json_e7(char *to, int64_t value) {
+  uint64_t magnitude = put_sign(&to, value);
+  char *point = put_unsigned(to, magnitude / 10000000);
+  to = put_8(point, (uint32_t)(magnitude % 10000000));
+  *point = '.';  // for the eighth digit, which is 0
+  return to;
+}
+
+char *view_json_centi(char *to, int64_t value) {
+  uint64_t magnitude = put_sign(&to, value);
+  to = put_unsigned(to, magnitude / 100);
   *to++ = '.';
-  unsigned left = digits;
-  for (; left >= 2; rest /= 100) memcpy(to + (left -= 2), &pairs[rest % 100 * 2], 2);
-  if (left) *to = (char)('0' + rest);
-  return to + digits;
+  return put_2(to, (uint32_t)(magnitude % 100));
 }
 
-static char *put_optional(char *to, const struct position *p, enum position_has has, int64_t value, unsigned digits) {
+// One of the above.
+typedef char *put_number(char *to, int64_t value);
+
+static inline char *put_optional(char *to, const struct position *p, enum position_has has, int64_t value,
+                                 put_number *put_value) {
   if (!(p->has & (uint32_t)has)) return PUT(to, "null,");
-  to = view_json_fixed(to, value, digits);
+  to = put_value(to, value);
   *to++ = ',';
   return to;
 }
@@ -75,15 +98,15 @@ static char *put_optional(char *to, const struct position *p, enum position_has 
 static char *put_measures(char *to, const struct position *p) {
   to = view_json_int(to, p->taken_at_us);
   *to++ = ',';
-  to = view_json_fixed(to, p->longitude_e7, 7);
+  to = view_json_e7(to, p->longitude_e7);
   *to++ = ',';
-  to = view_json_fixed(to, p->latitude_e7, 7);
+  to = view_json_e7(to, p->latitude_e7);
   *to++ = ',';
-  to = put_optional(to, p, POSITION_HAS_SPEED, p->speed_cm_s, 2);
-  to = put_optional(to, p, POSITION_HAS_HEADING, p->heading_cdeg, 2);
-  to = put_optional(to, p, POSITION_HAS_ACCURACY, p->accuracy_cm, 2);
-  to = put_optional(to, p, POSITION_HAS_ALTITUDE, p->altitude_cm, 2);
-  return put_optional(to, p, POSITION_HAS_BATTERY, p->battery_percent, 0);
+  to = put_optional(to, p, POSITION_HAS_SPEED, p->speed_cm_s, view_json_centi);
+  to = put_optional(to, p, POSITION_HAS_HEADING, p->heading_cdeg, view_json_centi);
+  to = put_optional(to, p, POSITION_HAS_ACCURACY, p->accuracy_cm, view_json_centi);
+  to = put_optional(to, p, POSITION_HAS_ALTITUDE, p->altitude_cm, view_json_centi);
+  return put_optional(to, p, POSITION_HAS_BATTERY, p->battery_percent, view_json_int);
 }
 
 static char *put_status(char *to, enum view_status status) {
@@ -108,19 +131,19 @@ char *view_json_row(char *to, const struct view_row *row) {
 }
 
 static char *put_property(char *to, const char *name, const struct position *p, enum position_has has, int64_t value,
-                          unsigned digits) {
+                          put_number *put_value) {
   *to++ = ',';
   to = put_quoted(to, (struct slice){name, strlen(name)});
   *to++ = ':';
-  return p && (p->has & (uint32_t)has) ? view_json_fixed(to, value, digits) : PUT(to, "null");
+  return p && (p->has & (uint32_t)has) ? put_value(to, value) : PUT(to, "null");
 }
 
 static char *put_measured(char *to, const struct position *p) {
-  to = put_property(to, "speed_m_s", p, POSITION_HAS_SPEED, p->speed_cm_s, 2);
-  to = put_property(to, "heading_deg", p, POSITION_HAS_HEADING, p->heading_cdeg, 2);
-  to = put_property(to, "accuracy_m", p, POSITION_HAS_ACCURACY, p->accuracy_cm, 2);
-  to = put_property(to, "altitude_m", p, POSITION_HAS_ALTITUDE, p->altitude_cm, 2);
-  return put_property(to, "battery_percent", p, POSITION_HAS_BATTERY, p->battery_percent, 0);
+  to = put_property(to, "speed_m_s", p, POSITION_HAS_SPEED, p->speed_cm_s, view_json_centi);
+  to = put_property(to, "heading_deg", p, POSITION_HAS_HEADING, p->heading_cdeg, view_json_centi);
+  to = put_property(to, "accuracy_m", p, POSITION_HAS_ACCURACY, p->accuracy_cm, view_json_centi);
+  to = put_property(to, "altitude_m", p, POSITION_HAS_ALTITUDE, p->altitude_cm, view_json_centi);
+  return put_property(to, "battery_percent", p, POSITION_HAS_BATTERY, p->battery_percent, view_json_int);
 }
 
 static char *put_properties(char *to, const struct view_row *row) {
@@ -128,7 +151,7 @@ static char *put_properties(char *to, const struct view_row *row) {
   const struct position *p = row->position ? row->position : &none;
   to = PUT(to, "{\"worker\":");
   to = put_quoted(to, row->worker);
-  to = put_property(to, "taken_at_us", p, POSITION_HAS_TAKEN_AT, p->taken_at_us, 0);
+  to = put_property(to, "taken_at_us", p, POSITION_HAS_TAKEN_AT, p->taken_at_us, view_json_int);
   to = put_measured(to, p);
   to = PUT(to, ",\"status\":");
   to = put_status(to, row->status);
@@ -140,9 +163,9 @@ static char *put_properties(char *to, const struct view_row *row) {
 
 static char *put_point(char *to, const struct position *p) {
   to = PUT(to, "{\"type\":\"Point\",\"coordinates\":[");
-  to = view_json_fixed(to, p->longitude_e7, 7);
+  to = view_json_e7(to, p->longitude_e7);
   *to++ = ',';
-  to = view_json_fixed(to, p->latitude_e7, 7);
+  to = view_json_e7(to, p->latitude_e7);
   return PUT(to, "]}");
 }
 

@@ -37,8 +37,9 @@ struct view_row {
 extern const char view_columns[];  // the JSON array of the columns' names, in the order of a row
 
 char *view_json_int(char *to, int64_t value);
-// value / 10^digits, with all digits; digits at most 7.
-char *view_json_fixed(char *to, int64_t value, unsigned digits);
+// value / 10^7 and value / 100, with all digits.
+char *view_json_e7(char *to, int64_t value);
+char *view_json_centi(char *to, int64_t value);
 char *view_json_row(char *to, const struct view_row *row);
 
 // Appends a GeoJSON Feature (RFC 7946): the coordinates as its geometry, the other columns as its properties.

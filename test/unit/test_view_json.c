@@ -2,6 +2,7 @@
 #include "../../gateway/view_json.h"
 
 #include <cjson/cJSON.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,9 +17,15 @@ static void assert_int(int64_t value, const char *text) {
   assert_string_equal(out, text);
 }
 
-static void assert_fixed(int64_t value, unsigned digits, const char *text) {
+static void assert_e7(int64_t value, const char *text) {
   char out[VIEW_JSON_FIXED_BYTES + 1] = "";
-  *view_json_fixed(out, value, digits) = '\0';
+  *view_json_e7(out, value) = '\0';
+  assert_string_equal(out, text);
+}
+
+static void assert_centi(int64_t value, const char *text) {
+  char out[VIEW_JSON_FIXED_BYTES + 1] = "";
+  *view_json_centi(out, value) = '\0';
   assert_string_equal(out, text);
 }
 
@@ -31,18 +38,33 @@ static void test_whole_numbers(void **state) {
   assert_int(INT64_MIN, "-9223372036854775808");
 }
 
+// Each number of digits, with the carries on both sides of it.
+static void test_whole_numbers_of_every_length(void **state) {
+  (void)state;
+  char text[VIEW_JSON_INT_BYTES + 1];
+  for (int64_t power = 1; power <= INT64_MAX / 10; power *= 10) {
+    for (int64_t value = power - 1; value <= power + 1; value++) {
+      snprintf(text, sizeof text, "%" PRId64, value);
+      assert_int(value, text);
+      snprintf(text, sizeof text, "%" PRId64, value * 9);
+      assert_int(value * 9, text);
+    }
+  }
+}
+
 static void test_fixed_numbers_keep_every_digit(void **state) {
   (void)state;
-  assert_fixed(85417231, 7, "8.5417231");
-  assert_fixed(1, 7, "0.0000001");
-  assert_fixed(-1, 7, "-0.0000001");
-  assert_fixed(0, 7, "0.0000000");
-  assert_fixed(-1800000000, 7, "-180.0000000");
-  assert_fixed(900000000, 7, "90.0000000");
-  assert_fixed(27150, 2, "271.50");
-  assert_fixed(-5, 2, "-0.05");
-  assert_fixed(87, 0, "87");
-  assert_fixed(INT64_MIN, 7, "-922337203685.4775808");
+  assert_e7(85417231, "8.5417231");
+  assert_e7(1, "0.0000001");
+  assert_e7(-1, "-0.0000001");
+  assert_e7(0, "0.0000000");
+  assert_e7(-1800000000, "-180.0000000");
+  assert_e7(900000000, "90.0000000");
+  assert_centi(27150, "271.50");
+  assert_centi(-5, "-0.05");
+  assert_centi(0, "0.00");
+  assert_centi(INT64_MAX, "92233720368547758.07");
+  assert_e7(INT64_MIN, "-922337203685.4775808");
 }
 
 static const struct position full = {.taken_at_us = 1784369999500000,
@@ -160,6 +182,7 @@ static void test_feature_of_a_track_tells_the_time_as_text(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_whole_numbers),
+      cmocka_unit_test(test_whole_numbers_of_every_length),
       cmocka_unit_test(test_fixed_numbers_keep_every_digit),
       cmocka_unit_test(test_row_of_a_whole_position),
       cmocka_unit_test(test_row_without_optional_values),
