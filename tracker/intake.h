@@ -16,7 +16,7 @@ struct intake_config {
   struct publish_config publish;
   unsigned batch_interval_ms;  // pending batches are handed over so long after their first update; live ones sooner,
                                // after a silence
-  size_t backlog_bytes;  // of log batches not stored: beyond, devices are not read
+  size_t backlog_bytes;        // of log batches not stored: beyond, devices are not read
 };
 
 struct intake_events {
