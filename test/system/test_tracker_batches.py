@@ -1,0 +1,71 @@
+"""When a tracker publishes what is live: at once after a silence, and else together with what came until its log batch
+is closed. The interval is made long here, so that neither can be taken for the other."""
+import time
+
+import pytest
+
+from devices import Device, position, worker_token
+from views import PROGRAMS, FakeTracker, Stack, team_pb2
+
+TEAM = "team-1"
+INTERVAL_S = 1
+
+
+@pytest.fixture
+def stack(tmp_path):
+    here = Stack(tmp_path, PROGRAMS, trackers=1, gateways=1, options={"tracker": ["--batch-interval-ms", INTERVAL_S * 1000]})
+    here.up()
+    yield here
+    assert here.down() == [], "programs had to be killed"
+
+
+@pytest.fixture
+def listener(stack):
+    client = FakeTracker(stack.nats_url, "listener")
+    client.socket.sendall(f"SUB muster.pos.{TEAM} 1\r\n".encode())
+    client.flush()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def device(stack, listener):
+    """A device that said Hello, which is old news already: also its tails are."""
+    with Device(stack.own_device_address("tracker-1")) as it:
+        it.hello(worker_token(stack.key, "van-7", TEAM))
+        next_batch(listener)
+        time.sleep(INTERVAL_S * 1.5)
+        yield it
+
+
+def next_batch(listener):
+    """(time, latitudes) of the next live batch that has updates."""
+    while True:
+        head = listener.reader.readline().split()
+        if head[0] == b"PING":
+            listener.socket.sendall(b"PONG\r\n")
+        elif head[0] == b"MSG":
+            batch = team_pb2.TeamBatch.FromString(listener.reader.read(int(head[-1]) + 2)[:-2])
+            if batch.updates:
+                return time.monotonic(), [update.position.latitude_e7 for update in batch.updates]
+
+
+def test_the_first_after_a_silence_goes_at_once_and_others_go_together(device, listener):
+    begun = time.monotonic()
+    for latitude_e7 in (1, 2, 3):
+        device.report(position(latitude_e7=latitude_e7))
+        if latitude_e7 == 1:
+            first, latitudes = next_batch(listener)
+            assert latitudes == [1]
+    second, latitudes = next_batch(listener)
+    assert latitudes == [2, 3]
+    assert first - begun < INTERVAL_S / 2 and second - begun > INTERVAL_S * 0.9
+
+
+def test_after_another_silence_it_is_at_once_again(device, listener):
+    for latitude_e7 in (1, 2):
+        begun = time.monotonic()
+        device.report(position(latitude_e7=latitude_e7))
+        at, latitudes = next_batch(listener)
+        assert latitudes == [latitude_e7] and at - begun < INTERVAL_S / 2
+        time.sleep(INTERVAL_S * 1.5)
