@@ -193,9 +193,10 @@ test-suites: check-drill drill
 # workloads, BENCH_QUICK=1 with shorter rounds.
 BENCH ?=
 BENCH_QUICK ?=
-BENCH_PROGRAMS := crowd blast frames
+BENCH_PROGRAMS := crowd blast frames spray
 $(BUILD)/bench/crowd: $(BUILD)/test/bench/crowd.o $(BUILD)/test/bench/view.o $(COMMON_OBJECTS)
 $(BUILD)/bench/blast: $(BUILD)/test/bench/blast.o
+$(BUILD)/bench/spray: $(BUILD)/test/bench/spray.o
 # The gateway but its main, and without the system calls that frames.c counts.
 $(BUILD)/bench/frames: $(BUILD)/test/bench/frames.o $(patsubst %,$(BUILD)/gateway/%.o,$(filter-out main,$(SRC_gateway))) \
   $(EXTRA_gateway) $(COMMON_OBJECTS)
@@ -279,7 +280,7 @@ help:
 	@echo 'make test     all tests: unit, fuzz, page, system, drill'
 	@echo 'make fuzz     throws broken bytes at the parsers (RUNS=$(RUNS) SEED=number)'
 	@echo 'make drill    breaks a stack under load and checks that nothing is lost (FAULTS=$(FAULTS) SEED=number)'
-	@echo 'make bench    how fast it is, as ratios (BENCH=fanout,megateam,idle,slow,storm,counts BENCH_QUICK=1)'
+	@echo 'make bench    how fast it is, as ratios (BENCH=fanout,storm BENCH_QUICK=1)'
 	@echo 'make check    format, warnings of gcc and clang, headers, include fences, docs that match the programs'
 	@echo 'make docs     writes docs/configuration.md from what --help says'
 	@echo 'make format   formats the C sources'

@@ -17,6 +17,7 @@ import cost  # noqa: E402
 import fanout  # noqa: E402
 import figures  # noqa: E402
 import idle  # noqa: E402
+import simulator  # noqa: E402
 import slow  # noqa: E402
 import stack as local_stack  # noqa: E402
 import storm  # noqa: E402
@@ -29,6 +30,7 @@ WORKLOADS = {
     "slow": slow.run,
     "storm": storm.run,
     "counts": cost.run,
+    "simulator": simulator.run,
 }
 QUICK_WINDOW_S, QUICK_TURN_S = 0.8, 1.0
 

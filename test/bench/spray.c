@@ -1,9 +1,11 @@
 // The floor of making load, and what takes it. `spray sink PORT` stands in for a tracker: it welcomes whoever says
-// anything, counts messages, and acks every 16th, as trackers coalesce acks. `spray send PORT SOCKETS PER_SECOND BYTES`
-// sends a prebuilt message of that length from each socket in turn, one send() each, at that rate in all, and nothing
-// else: what comes back stays in the kernel. Both go on until standard input ends.
+// anything, counts messages, and acks every 16th, as trackers coalesce acks. Every line on its standard input it
+// answers with what has come so far: {"messages": N, "bytes": N}. `spray send PORT SOCKETS PER_SECOND BYTES` sends a
+// prebuilt message of that length from each socket in turn, one send() each, at that rate in all, and nothing else:
+// what comes back stays in the kernel. Both go on until standard input ends.
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -25,14 +27,20 @@ static struct {
   uint32_t left;  // bytes of a message that has come in part
 } peers[SOCKETS_MAX + 64];
 
+static struct { uint64_t messages, bytes; } taken;
+
 static void fail(const char *what) {
   perror(what);
   exit(1);
 }
 
 static bool is_input_over(void) {
-  char byte;
-  return poll(&(struct pollfd){.fd = STDIN_FILENO, .events = POLLIN}, 1, 0) > 0 && read(STDIN_FILENO, &byte, 1) <= 0;
+  char line[16];
+  if (poll(&(struct pollfd){.fd = STDIN_FILENO, .events = POLLIN}, 1, 0) <= 0) return false;
+  if (read(STDIN_FILENO, line, sizeof line) <= 0) return true;
+  printf("{\"messages\": %" PRIu64 ", \"bytes\": %" PRIu64 "}\n", taken.messages, taken.bytes);
+  fflush(stdout);
+  return false;
 }
 
 // ---- sink ----
@@ -49,6 +57,7 @@ static void say_ack(int fd, uint32_t report) {
 
 static void take(int fd, const uint8_t *bytes, size_t len) {
   static const uint8_t welcome[] = {2, 0x0a, 0};
+  taken.bytes += len;
   for (size_t at = 0; at < len;) {
     if (peers[fd].left == 0) {
       uint32_t size = 0, shift = 0;
@@ -61,6 +70,7 @@ static void take(int fd, const uint8_t *bytes, size_t len) {
     peers[fd].left -= (uint32_t)part;
     if (peers[fd].left > 0) continue;
     uint32_t count = peers[fd].messages++;
+    taken.messages++;
     if (count == 0 && send(fd, welcome, sizeof welcome, MSG_NOSIGNAL) < 0) return;
     if (count && count % ACK_EVERY == 0) say_ack(fd, count);
   }
@@ -75,7 +85,7 @@ static int sink(uint16_t port) {
   struct epoll_event events[64], event = {.events = EPOLLIN, .data.fd = listener};
   epoll_ctl(epoll_fd, EPOLL_CTL_ADD, listener, &event);
   while (!is_input_over()) {
-    int count = epoll_wait(epoll_fd, events, 64, 1000);
+    int count = epoll_wait(epoll_fd, events, 64, 100);
     for (int i = 0; i < count; i++) {
       static uint8_t bytes[65536];
       int fd = events[i].data.fd;
@@ -122,7 +132,7 @@ static int spray(uint16_t port, int count, int64_t per_second, size_t bytes) {
     fds[i] = connected(port);
     if (send(fds[i], message, bytes, MSG_NOSIGNAL) < 0) fail("send");
   }
-  puts("sending");
+  puts("{\"said\": \"sending\"}");
   fflush(stdout);
   int64_t start_ns = now_ns(), sent = 0;
   while (!is_input_over()) {
