@@ -8,12 +8,12 @@ from devices import Device, position, worker_token
 from views import PROGRAMS, FakeTracker, Stack, team_pb2
 
 TEAM = "team-1"
-INTERVAL_S = 1
+INTERVAL_S = 0.4  # less than a tail needs to come, which is published as well
 
 
 @pytest.fixture
 def stack(tmp_path):
-    here = Stack(tmp_path, PROGRAMS, trackers=1, gateways=1, options={"tracker": ["--batch-interval-ms", INTERVAL_S * 1000]})
+    here = Stack(tmp_path, PROGRAMS, trackers=1, gateways=1, options={"tracker": ["--batch-interval-ms", int(INTERVAL_S * 1000)]})
     here.up()
     yield here
     assert here.down() == [], "programs had to be killed"
@@ -30,7 +30,7 @@ def listener(stack):
 
 @pytest.fixture
 def device(stack, listener):
-    """A device that said Hello, which is old news already: also its tails are."""
+    """A device that said Hello, which is old news already."""
     with Device(stack.own_device_address("tracker-1")) as it:
         it.hello(worker_token(stack.key, "van-7", TEAM))
         next_batch(listener)
