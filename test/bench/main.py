@@ -17,6 +17,7 @@ import cost  # noqa: E402
 import fanout  # noqa: E402
 import figures  # noqa: E402
 import idle  # noqa: E402
+import recorder  # noqa: E402
 import simulator  # noqa: E402
 import slow  # noqa: E402
 import stack as local_stack  # noqa: E402
@@ -29,6 +30,7 @@ WORKLOADS = {
     "idle": idle.run,
     "slow": slow.run,
     "storm": storm.run,
+    "recorder": recorder.run,
     "counts": cost.run,
     "simulator": simulator.run,
 }
