@@ -46,11 +46,11 @@ UNIT_gateway := follow group head numbers places query replicas team team_frame 
 EXTRA_gateway = $(BUILD)/gen/web_assets.o
 LIBS_gateway := -lnats -lpq -lcivetweb -lcrypto
 SRC_simulator := answer audience backoff board box chief device device_conn device_message endpoint event_stream figures \
-  fleet ledger live main message_stream motion outputs player replay report run scenario settings source \
+  fleet ledger live main message_stream motion outputs player recorded replay report run scenario settings source \
   spool steady trace watch_frame watch_proto watch_stream watch_team watch_view watcher
 UNIT_simulator := answer backoff board box device device_message event_stream figures ledger message_stream motion report \
   scenario source spool trace watch_frame watch_proto watch_stream watch_team watch_view
-LIBS_simulator :=
+LIBS_simulator := -lpq
 SRC_token := main
 LIBS_token :=
 UNIT_TESTS := buffer config decimal frame hist ident metrics position token update wire \

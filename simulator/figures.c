@@ -5,6 +5,11 @@ static int64_t greater(int64_t a, int64_t b) {
   return a > b ? a : b;
 }
 
+// Of times that are 0 where there is none.
+static int64_t earlier(int64_t a, int64_t b) {
+  return a && (a < b || !b) ? a : b;
+}
+
 static void add_devices(struct device_totals *into, const struct device_totals *from) {
   into->taken += from->taken;
   into->sent += from->sent;
@@ -14,6 +19,8 @@ static void add_devices(struct device_totals *into, const struct device_totals *
   for (int i = 0; i < POSITION_FAULTS; i++) into->refused[i] += from->refused[i];
   into->dropped += from->dropped;
   into->dropped_sent += from->dropped_sent;
+  into->first_us = earlier(into->first_us, from->first_us);
+  into->last_us = greater(into->last_us, from->last_us);
   into->sessions += from->sessions;
   into->reconnects += from->reconnects;
   for (int i = 0; i < TRACKER_ERROR_CODES; i++) into->errors[i] += from->errors[i];

@@ -18,7 +18,7 @@ struct figures {
   struct viewer_totals views;
 };
 
-// Counts add up; of times the latest, of silences the longest counts.
+// Counts add up; of times the latest (but the earliest first_us), of silences the longest counts.
 void figures_add(struct figures *into, const struct figures *from);
 
 #endif

@@ -44,15 +44,16 @@ struct fleet {
 // ---- what devices tell ----
 
 static void on_sent(void *context, const struct position *position, bool again) {
-  (void)position;
   const struct worker *worker = context;
   struct device_totals *totals = &worker->fleet->totals;
   if (again) {
     totals->resent++;
-  } else {
-    totals->sent++;
-    totals->wanted += worker->viewers;
+    return;
   }
+  totals->sent++;
+  totals->wanted += worker->viewers;
+  if (position->taken_at_us < totals->first_us || !totals->first_us) totals->first_us = position->taken_at_us;
+  if (position->taken_at_us > totals->last_us) totals->last_us = position->taken_at_us;
 }
 
 static void note(const struct worker *worker, enum ledger_fate fate, const struct position *position, int64_t now_us) {

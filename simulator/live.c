@@ -24,6 +24,18 @@ static uint32_t *viewers_of_teams(const struct live_options *options) {
   return viewers;
 }
 
+static enum motion_kind kind_of(struct scenario_place place) {
+  return (enum motion_kind)(place.member % MOTION_KINDS);
+}
+
+struct scenario_place live_worker_name(const struct scenario *scenario, uint32_t number, uint32_t teams,
+                                       char out[LIVE_NAME_BYTES]) {
+  struct scenario_place place = scenario_place(scenario, number, teams);
+  const char *kind = motion_kind_name(kind_of(place));
+  snprintf(out, LIVE_NAME_BYTES, "team-%u-%s-%04u", place.team + 1, kind, place.member + 1);
+  return place;
+}
+
 struct live *live_new(const struct live_options *options, struct fleet *fleet) {
   struct live *live = calloc(1, sizeof *live);
   if (!live) abort();
@@ -36,11 +48,9 @@ struct live *live_new(const struct live_options *options, struct fleet *fleet) {
   uint32_t *viewers = viewers_of_teams(options);
   for (uint32_t i = 0; i < live->count; i++) {
     uint32_t number = share_number(options->share, i);
-    struct scenario_place place = scenario_place(options->scenario, number, options->teams);
-    enum motion_kind kind = (enum motion_kind)(place.member % MOTION_KINDS);
-    char name[64];
-    snprintf(name, sizeof name, "team-%u-%s-%04u", place.team + 1, motion_kind_name(kind), place.member + 1);
-    motion_init(&live->motions[i], &options->area, kind, random_fork(~options->seed, number));
+    char name[LIVE_NAME_BYTES];
+    struct scenario_place place = live_worker_name(options->scenario, number, options->teams, name);
+    motion_init(&live->motions[i], &options->area, kind_of(place), random_fork(~options->seed, number));
     fleet_add(fleet, name, place.team, viewers[place.team]);
   }
   free(viewers);

@@ -29,6 +29,11 @@ struct live_options {
 
 struct live;
 
+// Writes what the number-th worker of all is called, and returns where the scenario places it.
+#define LIVE_NAME_BYTES 64
+struct scenario_place live_worker_name(const struct scenario *scenario, uint32_t number, uint32_t teams,
+                                       char out[LIVE_NAME_BYTES]);
+
 // Of so many teams, the first this many never park.
 uint32_t live_busy_teams(uint32_t teams);
 

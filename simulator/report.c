@@ -30,6 +30,18 @@ static void broken(struct buffer *out, uint64_t count, const char *what) {
   if (count) buffer_printf(out, "%s: broken: %" PRIu64 " %s\n", SETTINGS_PROGRAM, count, what);
 }
 
+// What is neither acked nor refused may be recorded all the same; it is a fault of its own.
+static void recorded_faults(const struct report *r, struct buffer *out) {
+  const struct device_totals *d = &r->figures->devices;
+  uint64_t recorded = (uint64_t)r->recorded;
+  if (r->recorded == REPORT_UNKNOWN) {
+    buffer_printf(out, "%s: broken: nobody says what was recorded\n", SETTINGS_PROGRAM);
+  } else if (r->recorded >= 0) {
+    broken(out, recorded < d->acked ? d->acked - recorded : 0, "acked positions are not in the history");
+    broken(out, recorded > d->sent ? recorded - d->sent : 0, "positions are in the history that nobody sent");
+  }
+}
+
 void report_faults(const struct report *report, struct buffer *out) {
   const struct figures *f = report->figures;
   // A run that was stopped as it began promised little.
@@ -41,6 +53,7 @@ void report_faults(const struct report *report, struct buffer *out) {
   broken(out, f->views.backward, "rows went back");
   broken(out, f->views.outside, "rows were outside the bbox");
   broken(out, f->views.errors, "errors among the viewers");
+  recorded_faults(report, out);
 }
 
 // ---- table ----
@@ -114,6 +127,7 @@ void report_table(const struct report *r, struct buffer *out) {
                 *r->settings->replay ? "replay" : r->settings->scenario, f->workers, r->settings->teams, f->viewers,
                 r->seconds);
   device_rows(f, out);
+  if (r->recorded >= 0) row(out, "recorded", (uint64_t)r->recorded);
   if (f->viewers) viewer_rows(&f->views, out);
   if (counts_delivery(r)) {
     row(out, "to viewers", d->wanted);
@@ -190,6 +204,11 @@ void report_json(const struct report *r, struct buffer *out) {
   field(out, "resent", d->resent);
   field(out, "acked", d->acked);
   field(out, "unacked", f->unacked);
+  if (r->recorded >= 0) {
+    field(out, "recorded", (uint64_t)r->recorded);
+  } else {
+    buffer_append_string(out, "  \"recorded\": null,\n");
+  }
   json_counts(out, "refused", d->refused, POSITION_FAULTS, refusal_name);
   field(out, "dropped", d->dropped);
   field(out, "dropped_after_sending", d->dropped_sent);

@@ -12,6 +12,7 @@
 #include "chief.h"
 #include "outputs.h"
 #include "player.h"
+#include "recorded.h"
 #include "report.h"
 #include "steady.h"
 
@@ -45,6 +46,23 @@ static uint32_t workers_of(const struct run *run) {
 
 // ---- the end ----
 
+// What Postgres says of a run of live load: in a replay, positions are those of the replays before.
+static int64_t ask_recorded(const struct run *run, const struct figures *sum) {
+  const struct settings *s = run->settings;
+  const struct recorded_options options = {
+      .database_url = s->database_url,
+      .scenario = &run->derived->scenario,
+      .workers = (uint32_t)s->workers,
+      .teams = (uint32_t)s->teams,
+      .first_us = sum->devices.first_us,
+      .last_us = sum->devices.last_us,
+      .expected = sum->devices.acked,
+  };
+  if (!*s->database_url || run->replay || sum->devices.sent == 0) return REPORT_UNASKED;
+  int64_t count = recorded_count(&options);
+  return count < 0 ? REPORT_UNKNOWN : count;
+}
+
 // Writes the report, and says which promises were broken. False if any was.
 static bool conclude(struct run *run, const struct chief *chief) {
   static struct figures sum;
@@ -55,6 +73,7 @@ static bool conclude(struct run *run, const struct chief *chief) {
       .seconds = chief_seconds(chief),
       .has_played = chief_has_played(chief),
       .figures = &sum,
+      .recorded = ask_recorded(run, &sum),
   };
   report_table(&report, &text);
   fwrite(text.data, 1, text.len, stdout);

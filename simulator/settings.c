@@ -63,6 +63,8 @@ static const struct setting table[] = {
     {"worker-key", SETTING_SECRET, AT(worker_key), "", 0, 0, "key that signs the workers' (and viewers') tokens", NULL},
     {"manager-token", SETTING_SECRET, AT(manager_token), "", 0, 0,
      "token of all viewers; without it each gets one for its team", NULL},
+    {"database-url", SETTING_SECRET, AT(database_url), "", 0, 0,
+     "Postgres, as URL or key=value words: asked after live load whether all that was acked is recorded", NULL},
 };
 
 static const struct config config = {

@@ -31,7 +31,7 @@ struct settings {
   long radius_m, seed;
   long connect_rate, ack_every, spool, batch, window;
   bool progress;
-  char *worker_key, *manager_token;
+  char *worker_key, *manager_token, *database_url;
 };
 
 // What is worked out from them.

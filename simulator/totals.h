@@ -18,6 +18,7 @@ struct device_totals {
   uint64_t refused[POSITION_FAULTS];  // by reason; [0]: a reason that is not known
   uint64_t dropped;                   // pushed out of a full spool …
   uint64_t dropped_sent;              // … after they had been sent
+  int64_t first_us, last_us;          // taken_at of those sent: the least and the greatest; 0: none was
   uint64_t sessions, reconnects;      // Welcomes; of them, those of a worker that had been welcomed before
   uint64_t errors[TRACKER_ERROR_CODES];
   struct hist ack;       // from the planned time of a position to its ack

@@ -20,7 +20,7 @@ MAX_LINES = 600
 FENCES = {
     "nats.h": ["tracker/publish", "tracker/recorder", "tracker/undertaker", "gateway/feed", "gateway/replay"],
     "libpq-fe.h": ["tracker/store", "tracker/store_days", "tracker/store_private", "tracker/store_write", "gateway/history",
-                    "gateway/snapshot"],
+                    "gateway/snapshot", "simulator/recorded"],
     "civetweb.h": ["tracker/admin", "gateway/server"],
     "cJSON.h": ["common/token", "gateway/api_*", "gateway/view_filter"],
     "evp.h": ["gateway/ws"],

@@ -35,7 +35,7 @@ def database(stack):
 class Simulator:
     """One that runs, with all its files in a folder."""
 
-    def __init__(self, folder, *arguments, stack=None, http=None, stderr=subprocess.PIPE):
+    def __init__(self, folder, *arguments, stack=None, http=None, stderr=subprocess.PIPE, database_url=""):
         self.folder = folder
         command = [SIMULATOR, "--report", folder / "report.json", "--ledger", folder / "ledger", "--timeline",
                    folder / "timeline", "--view-states", folder / "views.json", *arguments]
@@ -43,7 +43,8 @@ class Simulator:
             command += ["--connect", stack.device_address, "--http", http or stack.http_url]
         self.process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=stderr,
                                         encoding="utf-8", start_new_session=True,
-                                        env=os.environ | {"MUSTER_WORKER_KEY": stack.key if stack else KEY})
+                                        env=os.environ | {"MUSTER_WORKER_KEY": stack.key if stack else KEY,
+                                                          "MUSTER_DATABASE_URL": database_url})
 
     def end(self, status=0):
         """Waits; returns the report and what was said on standard error."""
@@ -286,6 +287,54 @@ def test_in_a_steady_load_every_position_is_delivered(stack, tmp_path):
     report, _ = simulator.end()
     assert report["to_viewers"] == 40 * 4 * 3
     assert report["positions_delivered"] == report["to_viewers"] and report["conflated"] == 0
+
+
+# ---- recorded ----
+
+
+def test_what_was_acked_is_recorded(stack, database, tmp_path):
+    simulator = Simulator(tmp_path, "--workers", 30, "--teams", 4, "--scenario", "skew", "--interval-ms", 100,
+                          "--duration", 3, "--processes", 2, stack=stack, database_url=stack.database_url)
+    report, _ = simulator.end()
+    assert report["recorded"] == report["acked"] == 30 * 30
+    # An older run of the same workers is not this one's.
+    report, _ = Simulator(tmp_path, "--workers", 20, "--teams", 4, "--duration", 2, stack=stack,
+                          database_url=stack.database_url).end()
+    assert report["recorded"] == report["acked"] == 20 * 2
+
+
+def test_who_names_no_database_is_not_told_what_was_recorded(stack, tmp_path):
+    report, _ = Simulator(tmp_path, "--workers", 5, "--duration", 1, stack=stack).end()
+    assert report["recorded"] is None and report["acked"] == 5
+
+
+@pytest.fixture
+def forgetful(database):
+    """A history that takes nothing of one worker."""
+    database.execute(
+        "CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF NEW.worker_id = (SELECT id FROM worker WHERE name = 'team-1-walk-0001') THEN RETURN NULL; END IF;"
+        " RETURN NEW; END $$")
+    database.execute("CREATE TRIGGER forget BEFORE INSERT ON position_history FOR EACH ROW EXECUTE FUNCTION forget()")
+    yield
+    database.execute("DROP FUNCTION forget CASCADE")
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_acked_but_not_recorded_is_a_broken_promise(stack, tmp_path):
+    simulator = Simulator(tmp_path, "--workers", 8, "--teams", 2, "--duration", 3, stack=stack,
+                          database_url=stack.database_url)
+    report, said = simulator.end(status=1)
+    assert report["acked"] == 24 and report["recorded"] == 21
+    assert "broken: 3 acked positions are not in the history" in said
+
+
+def test_a_database_that_does_not_say_is_a_broken_promise(stack, tmp_path):
+    simulator = Simulator(tmp_path, "--workers", 5, "--duration", 1, stack=stack,
+                          database_url="postgresql://127.0.0.1:9/none")
+    report, said = simulator.end(status=1)
+    assert report["recorded"] is None and report["acked"] == 5
+    assert "Postgres: " in said and "broken: nobody says what was recorded" in said
 
 
 # ---- what is shown ----

@@ -12,7 +12,8 @@
 
 #include "../../simulator/figures.h"
 
-// All of it is 64-bit words. Those that are not sums are the latest time and the longest durations.
+// All of it is 64-bit words. Those that are not sums are times and durations: the latest, the longest, and one
+// earliest.
 static void every_word_is_a_sum_or_the_greatest(void **state) {
   (void)state;
   static struct figures one, other, both;
@@ -26,13 +27,16 @@ static void every_word_is_a_sum_or_the_greatest(void **state) {
   figures_add(&both, &one);
   assert_memory_equal(&both, &one, sizeof one);
   figures_add(&both, &other);
-  size_t greatest = 0;
+  size_t greatest = 0, least = 0;
   for (size_t i = 0; i < words; i++) {
-    bool is_greatest = sum[i] == (a[i] > b[i] ? a[i] : b[i]);
-    assert_true(sum[i] == a[i] + b[i] || is_greatest);
+    bool is_greatest = sum[i] == (a[i] > b[i] ? a[i] : b[i]), is_least = sum[i] == (a[i] < b[i] ? a[i] : b[i]);
+    assert_true(sum[i] == a[i] + b[i] || is_greatest || is_least);
     greatest += is_greatest;
+    least += is_least;
   }
-  assert_int_equal(greatest, 3 + 3);  // at_us and two silences; the max_us of three histograms
+  assert_int_equal(greatest, 4 + 3);  // at_us, last_us and two silences; the max_us of three histograms
+  assert_int_equal(least, 1);
+  assert_true(both.devices.first_us == one.devices.first_us && both.devices.last_us == other.devices.last_us);
   assert_true(both.at_us == other.at_us && both.ack_silence_us == other.ack_silence_us);
   assert_true(both.view_silence_us == other.view_silence_us);
 }
