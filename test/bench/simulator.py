@@ -24,7 +24,7 @@ KEY = "a key that nobody checks, 32 bytes long"
 class Sink(Child):
     def __init__(self, plan):
         self.port = local_stack.free_ports(1)[0]
-        super().__init__([plan.build / "bench" / "spray", "sink", self.port])
+        super().__init__([plan.build / "bench" / "sink", self.port])
         deadline = time.monotonic() + PATIENCE_S
         while local_stack.is_free(self.port):
             if time.monotonic() > deadline:
@@ -80,7 +80,7 @@ class Sprayed:
 
     def __init__(self, plan, message_bytes):
         self.sink = Sink(plan)
-        self.child = Child([plan.build / "bench" / "spray", "send", self.sink.port, DEVICES, DEVICES, message_bytes])
+        self.child = Child([plan.build / "bench" / "spray", self.sink.port, DEVICES, DEVICES, message_bytes])
         self.pid = self.child.pid
 
     def is_sending(self):
