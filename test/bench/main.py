@@ -13,6 +13,7 @@ ROOT = HERE.parents[1]
 sys.dont_write_bytecode = True
 sys.path[:0] = [str(HERE), str(ROOT / "deploy/local")]
 
+import city  # noqa: E402
 import cost  # noqa: E402
 import fanout  # noqa: E402
 import figures  # noqa: E402
@@ -33,6 +34,7 @@ WORKLOADS = {
     "recorder": recorder.run,
     "counts": cost.run,
     "simulator": simulator.run,
+    "city": city.run,
 }
 QUICK_WINDOW_S, QUICK_TURN_S = 0.8, 1.0
 

@@ -1,5 +1,5 @@
-"""The real programs under load: a stack of one tracker and some gateways, simulated devices, and the bench's own
-programs beside them. Nothing is left behind."""
+"""The real programs under load: a stack of trackers and gateways, simulated devices, and the bench's own programs beside
+them. Nothing is left behind."""
 import json
 import os
 import queue
@@ -106,9 +106,9 @@ class Crowd(Child):
 
 
 class Rig:
-    """options, environment: further ones of the gateways. link: as Stack's."""
+    """options: further ones of the gateways. link: as Stack's."""
 
-    def __init__(self, folder, build, gateways=1, options=(), link=None):
+    def __init__(self, folder, build, gateways=1, options=(), link=None, trackers=1):
         self.folder, self.tools = folder, build / "bench"
         self.children = []
         self.devices = None
@@ -118,7 +118,7 @@ class Rig:
             postgres.remove(run)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        self.stack = local_stack.Stack(run, build / "bin", 1, gateways, options={"gateway": [*map(str, options)]},
+        self.stack = local_stack.Stack(run, build / "bin", trackers, gateways, options={"gateway": [*map(str, options)]},
                                        environment={"MUSTER_LOG_LEVEL": "warn"}, link=link)
 
     def __enter__(self):
@@ -146,17 +146,35 @@ class Rig:
     def metric(self, gateway, name):
         return meter.metrics(self.stack.own_url(gateway))[f"muster_gateway_{name}"]
 
+    def nats(self, page):
+        """What the NATS server says of itself: varz, connz, jsz."""
+        return meter.page(f"http://127.0.0.1:{self.port('nats-monitor')}/{page}")
+
+    def cpu_seconds(self):
+        """By kind of program, with all of its processes; "load" is the simulator's."""
+        used = {"load": meter.tree_seconds(self.devices.pid)} if self.devices else {}
+        for name, process in self.stack.processes.items():
+            kind = name.split("-")[0]
+            used[kind] = used.get(kind, 0) + meter.tree_seconds(process.pid)
+        for child in self.children:
+            if child.process.poll() is None:
+                used[child.name] = used.get(child.name, 0) + meter.tree_seconds(child.pid)
+        return used
+
     # ---- devices ----
 
-    def start_devices(self, workers, teams, interval_ms=1000, connect_rate=4000):
-        """Returns once all of them are sending."""
+    def start_devices(self, workers, teams, interval_ms=1000, connect_rate=4000, to=None, options=()):
+        """Returns once all of them are sending. to: the first tracker's address, if nothing else is said. options:
+        further ones of the simulator."""
         timeline = self.folder / "timeline.jsonl"
         command = [self.stack.programs / "muster-simulator", "--workers", workers, "--teams", teams, "--interval-ms",
-                   interval_ms, "--connect", self.stack.own_device_address("tracker-1"), "--connect-rate", connect_rate,
-                   "--report", self.folder / "report.json", "--timeline", timeline]
+                   interval_ms, "--connect", to or self.stack.own_device_address("tracker-1"), "--connect-rate",
+                   connect_rate, "--report", self.folder / "report.json", "--timeline", timeline, *options]
+        timeline.unlink(missing_ok=True)  # of those before
         with open(self.folder / "simulator.log", "w", encoding="utf-8") as log:
             self.devices = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log,
-                                            env=os.environ | {"MUSTER_WORKER_KEY": self.stack.key})
+                                            env=os.environ | {"MUSTER_WORKER_KEY": self.stack.key,
+                                                              "MUSTER_DATABASE_URL": self.stack.database_url})
         deadline = time.monotonic() + PATIENCE_S
 
         def sending():
@@ -172,10 +190,15 @@ class Rig:
             time.sleep(0.1)
 
     def end_devices(self):
-        """They stop, wait for their acks and go. Returns the simulator's report, which must be clean."""
+        """They stop, wait for their acks and go. Returns the simulator's report, which must be clean: all that was sent
+        is acked, and recorded."""
         self.devices.send_signal(signal.SIGINT)
-        if self.devices.wait(PATIENCE_S) != 0:
-            raise Invalid(f"not all positions were acked: see {self.folder}/simulator.log")
+        return self.await_devices(PATIENCE_S)
+
+    def await_devices(self, seconds):
+        """The same of those that end by themselves."""
+        if self.devices.wait(seconds) != 0:
+            raise Invalid(f"not all positions were acked and recorded: see {self.folder}/simulator.log")
         return json.loads((self.folder / "report.json").read_text(encoding="utf-8"))
 
     # ---- the bench's programs ----
