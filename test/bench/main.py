@@ -21,6 +21,7 @@ import idle  # noqa: E402
 import recorder  # noqa: E402
 import simulator  # noqa: E402
 import slow  # noqa: E402
+import spike  # noqa: E402
 import stack as local_stack  # noqa: E402
 import storm  # noqa: E402
 from workload import Plan  # noqa: E402
@@ -35,6 +36,7 @@ WORKLOADS = {
     "counts": cost.run,
     "simulator": simulator.run,
     "city": city.run,
+    "spike": spike.run,
 }
 QUICK_WINDOW_S, QUICK_TURN_S = 0.8, 1.0
 

@@ -36,7 +36,10 @@ def say(text):
 
 def end_devices(rig):
     """Ends the load, and makes sure that it was what was planned."""
-    report = rig.end_devices()
+    return require_punctual(rig.end_devices())
+
+
+def require_punctual(report):
     if report["lateness_ms"]["p99"] * 1000 > LATE_US:
         raise Invalid(f"the simulator was late by {report['lateness_ms']['p99']} ms (p99)")
     return report
