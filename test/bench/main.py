@@ -24,6 +24,7 @@ import slow  # noqa: E402
 import spike  # noqa: E402
 import stack as local_stack  # noqa: E402
 import storm  # noqa: E402
+import tiny  # noqa: E402
 from workload import Plan  # noqa: E402
 
 WORKLOADS = {
@@ -37,6 +38,7 @@ WORKLOADS = {
     "simulator": simulator.run,
     "city": city.run,
     "spike": spike.run,
+    "tinyteams": tiny.run,
 }
 QUICK_WINDOW_S, QUICK_TURN_S = 0.8, 1.0
 
