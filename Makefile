@@ -32,8 +32,8 @@ LIBS_common := -luv -ljwt -lcjson -lprotobuf-c -lpthread -lm
 PROTO := device team view
 COMMON := buffer clock config decimal frame hist ident log mailbox metrics position subject token update wire
 COMMON += $(if $(findstring address,$(SANITIZE)),leaks)
-SRC_tracker := ack admin batcher conn intake main message pgarray publish recorder roll server server_time session store store_days store_write undertaker
-UNIT_tracker := ack batcher message pgarray roll server_time session
+SRC_tracker := ack admin batcher conn intake main message pace pgarray publish rate recorder roll server server_time session store store_days store_write undertaker
+UNIT_tracker := ack batcher message pgarray rate roll server_time session
 EXTRA_tracker = $(BUILD)/gen/schema_files.o
 SCHEMA := 001_initial.sql 002_faults.sql
 LIBS_tracker := -lnats -lpq -lcivetweb
@@ -55,7 +55,7 @@ SRC_token := main
 LIBS_token :=
 UNIT_TESTS := buffer config decimal frame hist ident metrics position token update wire \
   answer backoff board box device device_message device_repeat event_stream figures ledger message_stream motion report \
-  scenario share source spool trace watch watch_proto watch_stream watch_view ack batcher pgarray roll server_time session \
+  scenario share source spool trace watch watch_proto watch_stream watch_view ack batcher pgarray rate roll server_time session \
   follow group head numbers places query replicas team team_frame time_text view_filter view_json view_proto ws
 
 # The map page, gateway/web: the page itself, what it uses of npm's packages, and what is made of them.

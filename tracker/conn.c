@@ -5,11 +5,10 @@
 
 #include "clock.h"
 
-#define READ_BYTES 65536
 #define QUEUE_MAX_BYTES 65536  // unsent bytes at which a peer counts as not reading
 
 // One loop per process.
-static uint8_t read_buffer[READ_BYTES];
+static uint8_t read_buffer[CONN_READ_BYTES];
 static const uv_handle_t *filled_by;  // whose last read filled the buffer; NULL once it has been held back for that
 
 // After a read that filled its buffer, libuv reads the same connection again, up to 32 times, before it looks at the
@@ -18,7 +17,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out) {
   (void)suggested;
   bool again = handle == filled_by;
   filled_by = NULL;
-  *out = uv_buf_init((char *)read_buffer, again ? 0 : READ_BYTES);
+  *out = uv_buf_init((char *)read_buffer, again ? 0 : ((struct conn *)handle->data)->read_bytes);
 }
 
 static void on_closed(uv_handle_t *handle) {
@@ -65,8 +64,9 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer) 
   struct conn *conn = stream->data;
   if (count == UV_ENOBUFS) return;  // held back by on_alloc
   if (count > 0) {
-    if (count == READ_BYTES) filled_by = (uv_handle_t *)stream;
+    if ((size_t)count == buffer->len) filled_by = (uv_handle_t *)stream;
     conn->heard_us = clock_mono_us();
+    conn->heard_bytes = (uint32_t)count;
     take(conn, (const uint8_t *)buffer->base, (size_t)count);
   } else if (count < 0) {
     conn->peer_ended = true;
@@ -76,6 +76,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer) 
 
 int conn_accept(struct conn *conn, uv_stream_t *listener, const struct conn_events *events) {
   conn->events = events;
+  conn->read_bytes = CONN_READ_BYTES;
   int error = uv_tcp_init(listener->loop, &conn->tcp);
   if (error) abort();  // it only sets fields up
   conn->tcp.data = conn;

@@ -8,6 +8,8 @@
 
 #include "buffer.h"
 
+#define CONN_READ_BYTES 65536
+
 struct conn;
 
 struct conn_events {
@@ -24,6 +26,8 @@ struct conn {
   const struct conn_events *events;
   struct buffer partial;  // an unfinished message; empty, with no memory, most of the time
   int64_t heard_us;       // monotonic; when bytes last came
+  uint32_t heard_bytes;   // how many came then
+  uint32_t read_bytes;    // the most that are read at once; the owner may change it, up to CONN_READ_BYTES
   bool ended, closing, paused;
   bool peer_ended;  // it has closed its side: there is nothing left to read
 };

@@ -7,6 +7,7 @@
 #include "batcher.h"
 #include "conn.h"
 #include "ident.h"
+#include "pace.h"
 #include "session.h"
 
 struct server;
@@ -18,6 +19,7 @@ struct device {
   struct conn conn;
   struct session session;
   struct server *server;
+  struct pace_device pace;
   struct batch_waiter handle;  // its slot in the server, and which of the slot's users it is
   int64_t hello_since_us;      // monotonic; since when Hello is waited for
   int64_t ended_us;            // monotonic; when the connection was ended, 0 before

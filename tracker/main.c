@@ -27,6 +27,7 @@ struct tracker_config {
   char *id, *listen, *admin, *nats_url, *database_url, *token_key, *log_level;
   long retention_days, batch_interval_ms, backlog_bytes, log_max_age_s, log_max_bytes, log_keep_s;
   long idle_timeout_ms, hello_timeout_ms, ack_delay_ms, ack_reports, max_connections;
+  long device_positions_per_s, device_positions_burst, device_bytes_per_s, device_bytes_burst, positions_per_s;
 };
 
 #define AT(field) offsetof(struct tracker_config, field)
@@ -59,6 +60,16 @@ static const struct setting settings[] = {
     {"ack-reports", SETTING_INT, AT(ack_reports), "16", 1, 1024, "… or over so many reports.", NULL},
     {"max-connections", SETTING_INT, AT(max_connections), "0", 0, 1000000,
      "Devices at once; 0: what the limit of open files allows.", NULL},
+    {"device-positions-per-s", SETTING_INT, AT(device_positions_per_s), "100", 0, 1000000,
+     "A device that goes on bringing more is read more slowly, and nothing of it is lost; 0: no limit.", NULL},
+    {"device-positions-burst", SETTING_INT, AT(device_positions_burst), "100000", 1, 1000000000,
+     "So many positions it may bring at once, as after a day without a network.", NULL},
+    {"device-bytes-per-s", SETTING_INT, AT(device_bytes_per_s), "65536", 0, 1000000000,
+     "The same in bytes; 0: no limit.", NULL},
+    {"device-bytes-burst", SETTING_INT, AT(device_bytes_burst), "16777216", 1, 1L << 32,
+     "So many bytes it may send at once.", NULL},
+    {"positions-per-s", SETTING_INT, AT(positions_per_s), "0", 0, 10000000,
+     "All devices together are read no faster than this, but for a second's worth at once; 0: no limit.", NULL},
     {"log-level", SETTING_STRING, AT(log_level), "info", 0, 0, "Least level logged: debug, info, warn, error.", NULL},
 };
 static const struct config config_table = {
@@ -183,6 +194,9 @@ static int start_server(struct tracker *tracker) {
       .hello_timeout_ms = config->hello_timeout_ms,
       .ack_delay_ms = config->ack_delay_ms,
       .ack_reports = config->ack_reports,
+      .limits = {.device_positions = rate_limit_make(config->device_positions_per_s, config->device_positions_burst),
+                 .device_bytes = rate_limit_make(config->device_bytes_per_s, config->device_bytes_burst),
+                 .positions = rate_limit_make(config->positions_per_s, config->positions_per_s)},
   };
   if (!config_address(config->listen, host, sizeof host, &server.port)) return fail("listen", "is not HOST:PORT");
   server.max_connections = fitting_connections(config->max_connections, &fault);

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "device.h"
 #include "log.h"
+#include "pace.h"
 #include "server_time.h"
 #include "token.h"
 
@@ -34,6 +35,7 @@ struct server {
   struct server_config config;
   struct session_host host;
   struct intake *intake;
+  struct pace *pace;
   uv_tcp_t listener;
   uv_timer_t sweep, drain;
   struct slot *slots;
@@ -41,6 +43,7 @@ struct server {
   uint32_t devices;        // slots in use
   uint32_t resume_at;      // slot that is read first after the backlog was full
   struct device *workers;  // by "team/worker"
+  int64_t positions;       // that came, good or bad
   struct server_time time;
   bool pressed, stopping, said_goodbye;
   int64_t drain_until_us;
@@ -105,6 +108,7 @@ static void leave(struct device *device, const char *reason) {
   if (!device->key) return;
   struct server *server = device->server;
   struct device *newest;
+  pace_remember(server->pace, &device->pace, device->key);
   HASH_FIND_STR(server->workers, device->key, newest);
   if (newest == device) HASH_DEL(server->workers, device);
   append_presence(device, false, reason);
@@ -116,6 +120,7 @@ static void leave(struct device *device, const char *reason) {
 static void end_device(struct device *device, const char *reason) {
   if (device->ended_us) return;
   device->ended_us = clock_mono_us();
+  pace_drop(device->server->pace, &device->pace);
   session_end(&device->session);  // it speaks for nobody once it has left
   leave(device, reason);
   conn_end(&device->conn);
@@ -157,6 +162,7 @@ static bool on_open(struct session *session, const char *text, size_t len, const
   if (!device->key) abort();
   device->worker = device->key + strlen(token.teams[0]) + 1;
   HASH_ADD_KEYPTR(hh, server->workers, device->key, strlen(device->key), device);
+  pace_recall(server->pace, &device->pace, device->key);
   append_presence(device, true, "");
   log_debug("session_opened", "worker=%s agent=%s", device->key, LOG_TEXT(agent, strnlen(agent, 64)));
   token_fini(&token);
@@ -186,6 +192,7 @@ static uint64_t on_position(struct session *session, const struct position *posi
       .has_position = true,
       .position = *position,
   };
+  device->server->positions++;
   return intake_append(device->server->intake, device->team, &update);
 }
 
@@ -203,7 +210,9 @@ static void on_send(struct session *session, const uint8_t *bytes, size_t len) {
 }
 
 static void on_refused(struct session *session, enum position_fault fault) {
-  metric_add(device_of(session)->server->refused[fault], 1);
+  struct server *server = device_of(session)->server;
+  server->positions++;
+  metric_add(server->refused[fault], 1);
 }
 
 static void on_failed(struct session *session, Muster__ErrorCode code) {
@@ -212,13 +221,27 @@ static void on_failed(struct session *session, Muster__ErrorCode code) {
 
 // ---- connections ----
 
+// What a device sends beyond its limits stays with it: we read on later.
+static void keep_pace(struct device *device, int64_t positions) {
+  struct pace *pace = device->server->pace;
+  struct conn *conn = &device->conn;
+  bool hold = pace_took(pace, &device->pace, device->handle, device->key, positions, conn->heard_bytes, conn->heard_us);
+  conn->read_bytes = (uint32_t)pace_read_bytes(pace, &device->pace, CONN_READ_BYTES, conn->heard_us);
+  if (hold) conn_pause(conn);
+}
+
 static size_t on_received(struct conn *conn, const uint8_t *bytes, size_t len) {
   struct device *device = device_of_conn(conn);
   uint64_t reports = device->session.reports;
+  int64_t positions = device->server->positions;
   size_t used = session_receive(&device->session, bytes, len, server_now(device->server));
   metric_add(device->server->reports_total, (int64_t)(device->session.reports - reports));
   if (device->server->pressed) device->server->resume_at = device->handle.slot + 1;
-  if (device->session.over) end_device(device, "protocol_error");
+  if (device->session.over) {
+    end_device(device, "protocol_error");
+  } else {
+    keep_pace(device, device->server->positions - positions);
+  }
   return used;
 }
 
@@ -231,6 +254,7 @@ static void look_whether_stopped(struct server *server) {
   server->said_goodbye = false;
   uv_close((uv_handle_t *)&server->sweep, NULL);
   uv_close((uv_handle_t *)&server->drain, NULL);
+  pace_stop(server->pace);
   server->stopped(server->stopped_context);
 }
 
@@ -238,6 +262,7 @@ static void on_conn_closed(struct conn *conn) {
   struct device *device = device_of_conn(conn);
   struct server *server = device->server;
   leave(device, "closed");
+  pace_drop(server->pace, &device->pace);
   give_slot(server, device);
   free(device);
   look_whether_stopped(server);
@@ -268,7 +293,10 @@ static void on_connection(uv_stream_t *listener, int status) {
   device->hello_since_us = clock_mono_us();
   take_slot(server, device);
   session_init(&device->session, &server->host);
-  if (conn_accept(&device->conn, listener, &conn_events) == 0 && server->pressed) conn_pause(&device->conn);
+  if (conn_accept(&device->conn, listener, &conn_events)) return;
+  device->conn.read_bytes =
+      (uint32_t)pace_read_bytes(server->pace, &device->pace, CONN_READ_BYTES, device->hello_since_us);
+  if (server->pressed) conn_pause(&device->conn);
 }
 
 // ---- time ----
@@ -278,7 +306,8 @@ static void sweep_device(struct server *server, struct device *device, int64_t m
     if (mono_us - device->ended_us > LINGER_US) conn_abort(&device->conn);
     return;
   }
-  if (device->conn.paused) {  // it may have spoken long ago
+  session_tick(&device->session, wall_us);  // acks do not wait for reading
+  if (device->conn.paused) {                // it may have spoken long ago
     device->hello_since_us = mono_us;
     return;
   }
@@ -287,9 +316,7 @@ static void sweep_device(struct server *server, struct device *device, int64_t m
   if (mono_us - (open ? device->conn.heard_us : device->hello_since_us) > limit_ms * 1000) {
     session_fail(&device->session, MUSTER__ERROR_CODE__ERROR_TIMEOUT, "nothing was heard for too long");
     end_device(device, "timeout");
-    return;
   }
-  session_tick(&device->session, wall_us);
 }
 
 static void set_oldest(struct server *server) {
@@ -326,10 +353,18 @@ void server_pressure(struct server *server, bool on) {
     if (!device) continue;
     if (on) {
       conn_pause(&device->conn);
-    } else {
+    } else if (!device->pace.held) {
       conn_resume(&device->conn);
     }
   }
+}
+
+static void on_release(void *context, struct batch_waiter who) {
+  struct server *server = context;
+  const struct slot *slot = &server->slots[who.slot];
+  if (!slot->device || slot->generation != who.generation || !slot->device->pace.held) return;
+  pace_drop(server->pace, &slot->device->pace);
+  if (!server->pressed && !server->stopping) conn_resume(&slot->device->conn);
 }
 
 // ---- life ----
@@ -398,6 +433,8 @@ struct server *server_new(uv_loop_t *loop, const struct server_config *config, s
   if (!server->slots) abort();
   for (uint32_t i = 0; i < server->slot_count; i++) server->slots[i].next_free = i + 1;
   register_metrics(server, metrics);
+  struct pace_events events = {server, on_release};
+  server->pace = pace_new(loop, &config->limits, &events, metrics);
   set_host(server);
   uv_tcp_init(loop, &server->listener);
   uv_timer_init(loop, &server->sweep);
@@ -473,6 +510,7 @@ void server_stop(struct server *server, void (*stopped)(void *context), void *co
 
 void server_free(struct server *server) {
   if (!server) return;
+  pace_free(server->pace);
   free(server->slots);
   free(server);
 }

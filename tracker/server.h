@@ -8,6 +8,7 @@
 
 #include "intake.h"
 #include "metrics.h"
+#include "pace.h"
 
 struct server;
 
@@ -18,6 +19,7 @@ struct server_config {
   long retention_days;  // positions older are refused; 0: none are
   long idle_timeout_ms, hello_timeout_ms, ack_delay_ms, ack_reports;
   unsigned max_connections;
+  struct pace_limits limits;
 };
 
 // Starts listening. NULL with a message in *out_fault if it cannot. intake may be set later, before the loop runs, with

@@ -15,7 +15,8 @@ MAX_CONNECTIONS = 30
 @pytest.fixture
 def stack(tmp_path):
     options = {"tracker": ["--backlog-bytes", str(BACKLOG_BYTES), "--max-connections", str(MAX_CONNECTIONS),
-                           "--hello-timeout-ms", "1000", "--idle-timeout-ms", "60000"]}
+                           "--hello-timeout-ms", "1000", "--idle-timeout-ms", "60000",
+                           "--device-positions-per-s", "0", "--device-bytes-per-s", "0"]}
     here = Stack(tmp_path, PROGRAMS, trackers=1, gateways=1, options=options)
     here.up()
     yield here
