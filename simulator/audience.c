@@ -58,11 +58,11 @@ struct audience *audience_new(const struct audience_options *options, int64_t no
     struct scenario_place place = scenario_place(options->scenario, number, options->teams);
     uint32_t team = place.team, round = place.member;
     char name[32];
-    snprintf(name, sizeof name, "team-%u", team + 1);
+    snprintf(name, sizeof name, "team-%u", options->first_team + team);
     if (!audience->teams[team]) audience->teams[team] = watch_team_new(name);
     watcher_init(&audience->watchers[i], &audience->host, protocol_of(options, team + round), audience->teams[team],
-                 &options->http[round % options->http_count], number, random_fork(options->seed + 1, number),
-                 now_us + (int64_t)number * 1000000 / options->connect_rate);
+                 &options->http[(round + team / WATCH_PROTOCOLS) % options->http_count], number,
+                 random_fork(options->seed + 1, number), now_us + (int64_t)number * 1000000 / options->connect_rate);
     audience->watchers[i].slow = scenario_is_slow(options->scenario, number);
   }
   return audience;

@@ -22,7 +22,7 @@ struct audience_options {
   const struct scenario *scenario;  // says of which team each viewer is, and which are slow
   uint32_t sources;                 // as in watcher.h
   uint32_t viewers;                 // this process' own
-  uint32_t teams;
+  uint32_t teams, first_team;
   uint32_t busy_teams;    // in the others workers park, and their views stand still
   uint32_t connect_rate;  // first connections per second
   long interval_ms;       // as in watcher.h
@@ -38,7 +38,8 @@ struct audience_options {
 struct audience;
 
 // Each viewer watches the team where the scenario places it; those of one team go round the addresses, and round the
-// protocols if these are mixed, beginning with another one in the next team.
+// protocols if these are mixed, beginning with another one in the next team. (With the addresses in every third team,
+// so that all protocols meet all addresses.)
 struct audience *audience_new(const struct audience_options *options, int64_t now_us);
 // When audience_open is 0.
 void audience_free(struct audience *audience);

@@ -10,8 +10,8 @@
 #include "steady.h"
 
 void device_conn_init(struct device_conn *conn, struct device_conn_host *host, struct device *device, void *context,
-                      uint32_t number) {
-  *conn = (struct device_conn){.host = host, .device = device, .context = context, .number = number};
+                      uint32_t number, uint32_t server) {
+  *conn = (struct device_conn){.host = host, .device = device, .context = context, .number = number, .server = server};
 }
 
 static void on_closed(uv_handle_t *handle) {
@@ -142,7 +142,8 @@ static void open_conn(struct device_conn *conn, int64_t now_us) {
   conn->state = DEVICE_CONN_OPENING;
   conn->host->open++;
   device_connecting(conn->device, now_us);
-  const struct sockaddr *address = (const struct sockaddr *)&host->address;
+  const struct endpoint *server = &host->servers[conn->server++ % host->server_count];
+  const struct sockaddr *address = (const struct sockaddr *)&server->address;
   if (status < 0 || uv_tcp_connect(request, &conn->tcp, address, on_connected) < 0) {
     free(request);
     conn->host->connect_failures++;

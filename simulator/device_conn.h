@@ -8,11 +8,13 @@
 
 #include "buffer.h"
 #include "device.h"
+#include "endpoint.h"
 
-// What all connections share; outlives them. Fill in the first four, the rest is counted.
+// What all connections share; outlives them. Fill in the first five, the rest is counted.
 struct device_conn_host {
   uv_loop_t *loop;
-  struct sockaddr_storage address;
+  const struct endpoint *servers;  // outlive the host
+  uint32_t server_count;
   uint32_t sources;               // how many addresses connections come from: source.h
   char *(*token)(void *context);  // a fresh token, to be freed by the caller; context is the connection's
   uint64_t connects, connect_failures;
@@ -29,14 +31,16 @@ struct device_conn {
   struct device *device;  // borrowed
   void *context;
   uint32_t number;  // among all connections
+  uint32_t server;  // the next to connect to; another one after each connection
   uv_os_fd_t fd;    // while it is open
   enum device_conn_state state;
   bool writing;  // the socket took only a part: rest is on its way
   struct buffer rest;
 };
 
+// server: any number; it says which of the host's is the first to be tried.
 void device_conn_init(struct device_conn *conn, struct device_conn_host *host, struct device *device, void *context,
-                      uint32_t number);
+                      uint32_t number, uint32_t server);
 
 // Does what the device wants now.
 void device_conn_poll(struct device_conn *conn, int64_t now_us);

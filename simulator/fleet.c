@@ -103,7 +103,7 @@ static void on_failed(void *context, uint32_t code, const char *text, size_t tex
 #define TEAM_BYTES 32
 
 static const char *team_name(const struct worker *worker, char *out) {
-  snprintf(out, TEAM_BYTES, "team-%u", worker->team + 1);
+  snprintf(out, TEAM_BYTES, "team-%u", worker->fleet->options.first_team + worker->team);
   return out;
 }
 
@@ -129,7 +129,8 @@ struct fleet *fleet_new(const struct fleet_options *options, int64_t now_us) {
   fleet->options = *options;
   fleet->start_us = fleet->swept_until_us = now_us;
   fleet->host.loop = options->loop;
-  fleet->host.address = options->address;
+  fleet->host.servers = options->trackers;
+  fleet->host.server_count = options->tracker_count;
   fleet->host.sources = options->sources;
   fleet->host.token = worker_token;
   fleet->device_options = (struct device_options){
@@ -169,7 +170,8 @@ void fleet_add(struct fleet *fleet, const char *name, uint32_t team, uint32_t vi
   worker->name = strdup(name);
   if (!worker->name) abort();
   worker->device = device_new(&fleet->device_options, worker, random_fork(fleet->options.seed, number), connect_us);
-  device_conn_init(&worker->conn, &fleet->host, worker->device, worker, number);
+  uint32_t tracker = (uint32_t)random_fork(fleet->options.seed + 2, number);  // neither by team nor by process
+  device_conn_init(&worker->conn, &fleet->host, worker->device, worker, number, tracker);
   char team_text[TEAM_BYTES];
   ledger_worker(fleet->options.ledger, number, team_name(worker, team_text), name);
 }

@@ -15,9 +15,11 @@
 
 struct fleet_options {
   uv_loop_t *loop;
-  struct sockaddr_storage address;  // of the trackers
-  uint32_t sources;                 // as in device_conn.h
-  const char *worker_key;           // mints the workers' tokens
+  const struct endpoint *trackers;  // outlive the fleet; workers are spread over them at random
+  uint32_t tracker_count;
+  uint32_t first_team;     // the number of the first
+  uint32_t sources;        // as in device_conn.h
+  const char *worker_key;  // mints the workers' tokens
   uint64_t seed;
   struct share share;
   uint32_t workers;                                                  // how many will be added: this process' own
@@ -32,8 +34,8 @@ struct fleet *fleet_new(const struct fleet_options *options, int64_t now_us);
 // When fleet_open is 0.
 void fleet_free(struct fleet *fleet);
 
-// Adds a worker of team-(team + 1), which so many viewers watch; its index is the number of those added before, its
-// number that of share.h. It connects when its turn comes.
+// Adds a worker of team-(first_team + team), which so many viewers watch; its index is the number of those added
+// before, its number that of share.h. It connects when its turn comes.
 void fleet_add(struct fleet *fleet, const char *name, uint32_t team, uint32_t viewers);
 
 // A worker takes a position, which is sent at once if its connection is up. fleet_take stamps it with planned_us,

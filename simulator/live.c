@@ -29,10 +29,10 @@ static enum motion_kind kind_of(struct scenario_place place) {
 }
 
 struct scenario_place live_worker_name(const struct scenario *scenario, uint32_t number, uint32_t teams,
-                                       char out[LIVE_NAME_BYTES]) {
+                                       uint32_t first_team, char out[LIVE_NAME_BYTES]) {
   struct scenario_place place = scenario_place(scenario, number, teams);
   const char *kind = motion_kind_name(kind_of(place));
-  snprintf(out, LIVE_NAME_BYTES, "team-%u-%s-%04u", place.team + 1, kind, place.member + 1);
+  snprintf(out, LIVE_NAME_BYTES, "team-%u-%s-%04u", first_team + place.team, kind, place.member + 1);
   return place;
 }
 
@@ -49,7 +49,8 @@ struct live *live_new(const struct live_options *options, struct fleet *fleet) {
   for (uint32_t i = 0; i < live->count; i++) {
     uint32_t number = share_number(options->share, i);
     char name[LIVE_NAME_BYTES];
-    struct scenario_place place = live_worker_name(options->scenario, number, options->teams, name);
+    struct scenario_place place =
+        live_worker_name(options->scenario, number, options->teams, options->first_team, name);
     motion_init(&live->motions[i], &options->area, kind_of(place), random_fork(~options->seed, number));
     fleet_add(fleet, name, place.team, viewers[place.team]);
   }

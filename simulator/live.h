@@ -20,6 +20,7 @@ struct live_options {
   struct share share;
   const struct scenario *scenario;
   uint32_t workers, teams, viewers;  // of all processes
+  uint32_t first_team;               // its number
   int64_t interval_us;
   int64_t duration_us;  // 0: until live_nudge
   int64_t park_us;      // 0: nobody parks
@@ -32,7 +33,7 @@ struct live;
 // Writes what the number-th worker of all is called, and returns where the scenario places it.
 #define LIVE_NAME_BYTES 64
 struct scenario_place live_worker_name(const struct scenario *scenario, uint32_t number, uint32_t teams,
-                                       char out[LIVE_NAME_BYTES]);
+                                       uint32_t first_team, char out[LIVE_NAME_BYTES]);
 
 // Of so many teams, the first this many never park.
 uint32_t live_busy_teams(uint32_t teams);

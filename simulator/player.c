@@ -30,14 +30,24 @@ struct player {
 
 // ---- making ----
 
+// How many addresses connections to these servers come from. most: that may be at one of them.
+static uint32_t sources_of(const struct settings *s, const struct endpoint *servers, uint32_t count, uint32_t most) {
+  if (s->source_addresses) return (uint32_t)s->source_addresses;
+  for (uint32_t i = 0; i < count; i++) {
+    if (!source_is_loopback(&servers[i].address)) return 1;
+  }
+  return source_count(&servers[0].address, most);
+}
+
 static struct fleet *make_fleet(const struct player_options *options) {
   const struct settings *s = options->settings;
   uint32_t all = options->replay ? replay_trace(options->replay)->worker_count : (uint32_t)s->workers;
   const struct fleet_options fleet = {
       .loop = options->loop,
-      .address = options->derived->device.address,
-      .sources =
-          s->source_addresses ? (uint32_t)s->source_addresses : source_count(&options->derived->device.address, all),
+      .trackers = options->derived->trackers,
+      .tracker_count = options->derived->tracker_count,
+      .first_team = (uint32_t)s->first_team,
+      .sources = sources_of(s, options->derived->trackers, options->derived->tracker_count, all),
       .worker_key = s->worker_key,
       .seed = (uint64_t)s->seed,
       .share = options->share,
@@ -61,6 +71,7 @@ static struct live *make_live(const struct player_options *options, struct fleet
       .scenario = &options->derived->scenario,
       .workers = (uint32_t)s->workers,
       .teams = (uint32_t)s->teams,
+      .first_team = (uint32_t)s->first_team,
       .viewers = (uint32_t)s->viewers,
       .interval_us = (int64_t)s->interval_ms * 1000,
       .duration_us = (int64_t)(options->derived->duration_s * 1e6),
@@ -69,15 +80,6 @@ static struct live *make_live(const struct player_options *options, struct fleet
       .area = motion_area(options->derived->latitude_e7, options->derived->longitude_e7, (double)s->radius_m),
   };
   return live_new(&live, fleet);
-}
-
-static uint32_t sources_of_viewers(const struct settings *s, const struct settings_derived *derived) {
-  uint32_t most = (uint32_t)s->viewers / derived->http_count + 1;
-  if (s->source_addresses) return (uint32_t)s->source_addresses;
-  for (uint32_t i = 0; i < derived->http_count; i++) {
-    if (!source_is_loopback(&derived->http[i].address)) return 1;
-  }
-  return source_count(&derived->http[0].address, most);
 }
 
 static struct audience *make_audience(const struct player_options *options) {
@@ -90,9 +92,10 @@ static struct audience *make_audience(const struct player_options *options) {
       .http_count = derived->http_count,
       .share = options->share,
       .scenario = &derived->scenario,
-      .sources = sources_of_viewers(s, derived),
+      .sources = sources_of(s, derived->http, derived->http_count, (uint32_t)s->viewers / derived->http_count + 1),
       .viewers = share_size(options->share, (uint32_t)s->viewers),
       .teams = (uint32_t)s->teams,
+      .first_team = (uint32_t)s->first_team,
       .busy_teams = s->park_s > 0 ? live_busy_teams((uint32_t)s->teams) : (uint32_t)s->teams,
       .connect_rate = (uint32_t)s->connect_rate,
       .interval_ms = s->view_interval_ms,

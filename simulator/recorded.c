@@ -37,8 +37,8 @@ static void append_workers(const struct recorded_options *options, struct buffer
   const char *separator = "{";
   for (uint32_t i = 0; i < options->workers; i++) {
     char name[LIVE_NAME_BYTES];
-    struct scenario_place place = live_worker_name(options->scenario, i, options->teams, name);
-    buffer_printf(teams, "%steam-%" PRIu32, separator, place.team + 1);
+    struct scenario_place place = live_worker_name(options->scenario, i, options->teams, options->first_team, name);
+    buffer_printf(teams, "%steam-%" PRIu32, separator, options->first_team + place.team);
     buffer_printf(names, "%s%s", separator, name);
     separator = ",";
   }

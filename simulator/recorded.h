@@ -10,7 +10,7 @@
 struct recorded_options {
   const char *database_url;
   const struct scenario *scenario;  // says, with these, who the workers are
-  uint32_t workers, teams;
+  uint32_t workers, teams, first_team;
   int64_t first_us, last_us;  // taken_at of all that was sent
   uint64_t expected;          // that many are waited for
 };

@@ -54,6 +54,7 @@ static int64_t ask_recorded(const struct run *run, const struct figures *sum) {
       .scenario = &run->derived->scenario,
       .workers = (uint32_t)s->workers,
       .teams = (uint32_t)s->teams,
+      .first_team = (uint32_t)s->first_team,
       .first_us = sum->devices.first_us,
       .last_us = sum->devices.last_us,
       .expected = sum->devices.acked,

@@ -13,15 +13,18 @@
 
 static const struct setting table[] = {
     {"workers", SETTING_INT, AT(workers), "100", 1, 1000000, "workers, each with a connection of its own", NULL},
-    {"teams", SETTING_INT, AT(teams), "10", 1, 1000000, "teams; worker i is of team-(1 + i modulo teams)", NULL},
+    {"teams", SETTING_INT, AT(teams), "10", 1, 1000000, "teams; worker i is of team-(first-team + i modulo teams)",
+     NULL},
+    {"first-team", SETTING_INT, AT(first_team), "1", 0, 1000000,
+     "number of the first team: simulators with different teams do not get in each other's way", NULL},
     {"interval-ms", SETTING_INT, AT(interval_ms), "1000", 1, 86400000, "time between two positions of a worker", NULL},
     {"duration", SETTING_NUMBER, AT(duration_s), "0", 0, 31536000, "seconds to go on for; 0: until stopped", NULL},
     {"scenario", SETTING_STRING, AT(scenario), "steady", 0, 0,
      "what happens: steady, spike, halve, season, storm, churn, skew, duplicates, slow-viewers, or a file", NULL},
     {"park-s", SETTING_NUMBER, AT(park_s), "0", 0, 31536000,
      "seconds in which the second half of the teams park, worker after worker; 0: none", NULL},
-    {"connect", SETTING_STRING, AT(connect), "127.0.0.1:7300", 0, 0, "HOST:PORT where devices connect",
-     "MUSTER_DEVICE_ADDR"},
+    {"connect", SETTING_STRING, AT(connect), "127.0.0.1:7300", 0, 0,
+     "HOST:PORT where devices connect; several with commas between share them", "MUSTER_DEVICE_ADDR"},
     {"viewers", SETTING_INT, AT(viewers), "0", 0, 1000000, "live views to hold open, spread over the teams", NULL},
     {"http", SETTING_STRING, AT(http), "http://127.0.0.1:8080", 0, 0,
      "URL of the gateways, for the viewers; several with commas between share them", "MUSTER_HTTP_URL"},
@@ -84,16 +87,18 @@ static enum config_status bad(const char *name, const char *value, const char *f
   return CONFIG_BAD;
 }
 
-// Takes "URL,URL,…" apart.
-static const char *parse_http(const char *urls, struct settings_derived *derived) {
-  for (const char *at = urls;; at++) {
-    char url[sizeof derived->http->authority + sizeof derived->http->path];
+// Takes "ONE,ANOTHER,…" apart.
+static const char *parse_servers(const char *text, const char *(*parse)(const char *one, struct endpoint *out),
+                                 struct endpoint out[SETTINGS_SERVERS_MAX], uint32_t *out_count) {
+  *out_count = 0;
+  for (const char *at = text;; at++) {
+    char one[sizeof out->authority + sizeof out->path];
     size_t len = strcspn(at, ",");
-    if (derived->http_count == SETTINGS_HTTP_MAX) return "has too many URLs";
-    if (len >= sizeof url) return "is too long";
-    memcpy(url, at, len);
-    url[len] = '\0';
-    const char *fault = endpoint_parse_url(url, &derived->http[derived->http_count++]);
+    if (*out_count == SETTINGS_SERVERS_MAX) return "has too many of them";
+    if (len >= sizeof one) return "is too long";
+    memcpy(one, at, len);
+    one[len] = '\0';
+    const char *fault = parse(one, &out[(*out_count)++]);
     at += len;
     if (fault || !*at) return fault;
   }
@@ -111,7 +116,10 @@ static const char *parse_protocol(const char *name, struct settings_derived *der
 }
 
 static bool check_sources(const struct settings *s, const struct settings_derived *derived) {
-  bool local = source_is_loopback(&derived->device.address);
+  bool local = true;
+  for (uint32_t i = 0; i < derived->tracker_count; i++) {
+    local = local && source_is_loopback(&derived->trackers[i].address);
+  }
   for (uint32_t i = 0; i < derived->http_count; i++) local = local && source_is_loopback(&derived->http[i].address);
   if (s->source_addresses < 2 || local) return true;
   fprintf(stderr, "%s: --source-addresses is only for servers at addresses of 127.0.0.0/8\n", SETTINGS_PROGRAM);
@@ -166,9 +174,9 @@ static bool check_replay(const struct settings *s) {
 
 static enum config_status check(const struct settings *s, struct settings_derived *derived) {
   derived->http_count = 0;
-  const char *fault = endpoint_parse(s->connect, &derived->device);
+  const char *fault = parse_servers(s->connect, endpoint_parse, derived->trackers, &derived->tracker_count);
   if (fault) return bad("connect", s->connect, fault);
-  fault = s->viewers ? parse_http(s->http, derived) : NULL;
+  if (s->viewers) fault = parse_servers(s->http, endpoint_parse_url, derived->http, &derived->http_count);
   if (fault) return bad("http", s->http, fault);
   fault = parse_protocol(s->view_protocol, derived);
   if (fault) return bad("view-protocol", s->view_protocol, fault);

@@ -11,11 +11,11 @@
 #include "scenario.h"
 #include "watch_event.h"
 
-#define SETTINGS_HTTP_MAX 16
+#define SETTINGS_SERVERS_MAX 16
 #define SETTINGS_PROCESSES_MAX 64
 
 struct settings {
-  long workers, teams, interval_ms;
+  long workers, teams, first_team, interval_ms;
   char *scenario;
   double duration_s, park_s;
   char *connect, *http;
@@ -38,8 +38,8 @@ struct settings {
 struct settings_derived {
   struct scenario scenario;  // stretched to duration_s
   double duration_s;         // 0: until stopped
-  struct endpoint device, http[SETTINGS_HTTP_MAX];
-  uint32_t http_count;
+  struct endpoint trackers[SETTINGS_SERVERS_MAX], http[SETTINGS_SERVERS_MAX];
+  uint32_t tracker_count, http_count;
   int32_t latitude_e7, longitude_e7;
   bool view_mixed;
   enum watch_protocol view_protocol;  // unless they are mixed

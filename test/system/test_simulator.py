@@ -3,9 +3,11 @@ and a broken promise is an exit status."""
 import collections
 import json
 import os
+import re
 import signal
 import subprocess
 import time
+import urllib.request
 
 import psycopg
 import pytest
@@ -35,12 +37,13 @@ def database(stack):
 class Simulator:
     """One that runs, with all its files in a folder."""
 
-    def __init__(self, folder, *arguments, stack=None, http=None, stderr=subprocess.PIPE, database_url=""):
+    def __init__(self, folder, *arguments, stack=None, http=None, stderr=subprocess.PIPE, database_url="",
+                 connect=None):
         self.folder = folder
         command = [SIMULATOR, "--report", folder / "report.json", "--ledger", folder / "ledger", "--timeline",
                    folder / "timeline", "--view-states", folder / "views.json", *arguments]
         if stack:
-            command += ["--connect", stack.device_address, "--http", http or stack.http_url]
+            command += ["--connect", connect or stack.device_address, "--http", http or stack.http_url]
         self.process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=stderr,
                                         encoding="utf-8", start_new_session=True,
                                         env=os.environ | {"MUSTER_WORKER_KEY": stack.key if stack else KEY,
@@ -210,6 +213,57 @@ def test_connections_come_from_many_addresses(stack, tmp_path):
     simulator.end()
     assert {f"0{number}00017F" for number in range(1, 7)} <= set(addresses)
     assert all(addresses[f"0{number}00017F"] == 7 for number in range(1, 7))
+
+
+# ---- several trackers, gateways, simulators ----
+
+
+def connections(stack, tracker):
+    with urllib.request.urlopen(f"{stack.own_url(tracker)}/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    return int(re.search(r"^muster_tracker_connections (\d+)", text, re.MULTILINE)[1])
+
+
+def test_workers_go_round_the_trackers(stack, database, tmp_path):
+    scenario = tmp_path / "scenario"
+    scenario.write_text("cut 2 1\nseconds 6\n", encoding="utf-8")
+    both = ",".join(map(stack.own_device_address, stack.trackers))
+    simulator = Simulator(tmp_path, "--workers", 200, "--teams", 2, "--processes", 2, "--scenario", scenario, stack=stack,
+                          connect=both)
+    wait_for(lambda: simulator.taken() > 0)
+    before = [connections(stack, tracker) for tracker in stack.trackers]
+    assert sum(before) == 200 and min(before) > 60
+    wait_for(lambda: [connections(stack, tracker) for tracker in stack.trackers] == before[::-1] != before)
+    report, _ = simulator.end()
+    assert report["reconnects"] == 200
+    check_ledger(simulator, database, report["sent"])
+
+
+def test_viewers_of_a_team_go_round_the_gateways(stack, tmp_path):
+    both = [stack.own_url(gateway) for gateway in stack.gateways]
+    simulator = Simulator(tmp_path, "--workers", 12, "--teams", 6, "--viewers", 18, "--view-protocol", "mixed",
+                          "--duration", 1, stack=stack, http=",".join(both))
+    simulator.end()
+    served = collections.Counter(view["http"] for view in simulator.views())
+    assert list(served.values()) == [9, 9]
+    assert len({(view["http"], view["protocol"]) for view in simulator.views()}) == 6
+
+
+def test_simulators_with_other_teams_share_nothing(stack, database, tmp_path):
+    simulators = []
+    for first in (1, 4):
+        folder = tmp_path / str(first)
+        folder.mkdir()
+        simulators.append(Simulator(folder, "--workers", 30, "--teams", 3, "--first-team", first, "--viewers", 3,
+                                    "--duration", 3, stack=stack, database_url=stack.database_url))
+    for first, simulator in zip((1, 4), simulators):
+        report, _ = simulator.end()
+        assert report["recorded"] == report["acked"] == 90 and report["positions_delivered"] == 90
+        teams = {f"team-{number}" for number in range(first, first + 3)}
+        workers, _ = simulator.fates()
+        assert {team for team, _ in workers.values()} == {view["team"] for view in simulator.views()} == teams
+        assert all(name.startswith(team + "-") for team, name in workers.values())
+    assert database.execute("SELECT count(*) FROM position_history").fetchone()[0] == 180
 
 
 # ---- scenarios ----
