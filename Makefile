@@ -30,7 +30,7 @@ LIBS_common := -luv -ljwt -lcjson -lprotobuf-c -lpthread -lm
 
 # ---- sources: every file is named here ----
 PROTO := device team view
-COMMON := buffer clock config decimal frame hist ident log mailbox metrics position subject token update wire
+COMMON := buffer clock config decimal file_limit frame hist ident log mailbox metrics position subject token update wire
 COMMON += $(if $(findstring address,$(SANITIZE)),leaks)
 SRC_tracker := ack admin batcher conn intake main message pace pgarray publish rate recorder roll server server_time session store store_days store_write undertaker
 UNIT_tracker := ack batcher message pgarray rate roll server_time session

@@ -1,16 +1,15 @@
 // muster-tracker: settings, then the parts in the order they start and, the other way round, stop.
-#include <errno.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include "admin.h"
 #include "clock.h"
 #include "config.h"
+#include "file_limit.h"
 #include "ident.h"
 #include "intake.h"
 #include "log.h"
@@ -21,7 +20,9 @@
 
 extern const struct embedded schema_files[];  // generated from tracker/schema/
 
-#define RESERVED_FILES 64  // for NATS, Postgres, HTTP, logs
+#define FILES_MIN 256u
+#define FILES_MOST 1048576u
+#define OWN_FILES 64u  // NATS, Postgres, HTTP, logs
 
 struct tracker_config {
   char *id, *listen, *admin, *nats_url, *database_url, *token_key, *log_level;
@@ -59,7 +60,7 @@ static const struct setting settings[] = {
     {"ack-delay-ms", SETTING_INT, AT(ack_delay_ms), "8000", 0, 60000, "Acks are coalesced for so long …", NULL},
     {"ack-reports", SETTING_INT, AT(ack_reports), "16", 1, 1024, "… or over so many reports.", NULL},
     {"max-connections", SETTING_INT, AT(max_connections), "0", 0, 1000000,
-     "Devices at once; 0: what the limit of open files allows.", NULL},
+     "Devices at once; 0, or too many: what the limit of open files allows.", NULL},
     {"device-positions-per-s", SETTING_INT, AT(device_positions_per_s), "100", 0, 1000000,
      "A device that goes on bringing more is read more slowly, and nothing of it is lost; 0: no limit.", NULL},
     {"device-positions-burst", SETTING_INT, AT(device_positions_burst), "100000", 1, 1000000000,
@@ -146,21 +147,18 @@ static void on_signal(uv_signal_t *signal, int number) {
   server_stop(tracker->server, on_stopped, tracker);
 }
 
-// Raises the limit of open files as far as allowed and says how many devices fit.
-static unsigned fitting_connections(long wanted, const char **out_fault) {
-  static char fault[128];
-  struct rlimit files;
-  if (getrlimit(RLIMIT_NOFILE, &files)) return *out_fault = strerror(errno), 0;
-  files.rlim_cur = files.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &files);
-  getrlimit(RLIMIT_NOFILE, &files);
-  unsigned fit = files.rlim_cur > 1000000 ? 1000000 : (unsigned)files.rlim_cur;
-  fit = fit > RESERVED_FILES ? fit - RESERVED_FILES : 0;
-  if (fit > 0 && (unsigned)wanted <= fit) return wanted ? (unsigned)wanted : fit;
-  snprintf(fault, sizeof fault, "the limit of open files (ulimit -n) is %llu, which leaves room for %u devices",
-           (unsigned long long)files.rlim_cur, fit);
-  *out_fault = fault;
-  return 0;
+// How many devices fit into the limit of open files; as many as wanted, or as can be. 0, with the reason logged, if
+// that is too low for anything.
+static unsigned fitting_connections(long wanted) {
+  unsigned files = file_limit_raise(FILES_MIN, FILES_MOST);
+  if (files == 0) return 0;
+  unsigned fit = files - OWN_FILES;
+  if ((unsigned)wanted > fit) {
+    log_warn("too_few_files", "max_connections=%ld fit=%u hint=\"raise ulimit -n\"", wanted, fit);
+  }
+  unsigned most = wanted && (unsigned)wanted < fit ? (unsigned)wanted : fit;
+  log_info("file_limit", "files=%u connections=%u", files, most);
+  return most;
 }
 
 // The names' places are the levels' values; -1 if it is none.
@@ -199,8 +197,8 @@ static int start_server(struct tracker *tracker) {
                  .positions = rate_limit_make(config->positions_per_s, config->positions_per_s)},
   };
   if (!config_address(config->listen, host, sizeof host, &server.port)) return fail("listen", "is not HOST:PORT");
-  server.max_connections = fitting_connections(config->max_connections, &fault);
-  if (server.max_connections == 0) return fail("max-connections", fault);
+  server.max_connections = fitting_connections(config->max_connections);
+  if (server.max_connections == 0) return 1;
   tracker->server = server_new(&tracker->loop, &server, tracker->metrics, &fault);
   return tracker->server ? 0 : fail(config->listen, fault);
 }

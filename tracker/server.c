@@ -39,11 +39,12 @@ struct server {
   uv_tcp_t listener;
   uv_timer_t sweep, drain;
   struct slot *slots;
-  uint32_t slot_count, first_free;
-  uint32_t devices;        // slots in use
-  uint32_t resume_at;      // slot that is read first after the backlog was full
-  struct device *workers;  // by "team/worker"
-  int64_t positions;       // that came, good or bad
+  uint32_t slot_count, slots_used;  // as many may be taken; the first of them that ever were
+  uint32_t first_free;              // a chain; slot_count at its end
+  uint32_t devices;                 // slots in use
+  uint32_t resume_at;               // slot that is read first after the backlog was full
+  struct device *workers;           // by "team/worker"
+  int64_t positions;                // that came, good or bad
   struct server_time time;
   bool pressed, stopping, said_goodbye;
   int64_t drain_until_us;
@@ -70,7 +71,11 @@ static int64_t server_now(struct server *server) {
 // There must be one.
 static void take_slot(struct server *server, struct device *device) {
   uint32_t index = server->first_free;
-  server->first_free = server->slots[index].next_free;
+  if (index < server->slot_count) {
+    server->first_free = server->slots[index].next_free;
+  } else {
+    index = server->slots_used++;
+  }
   server->slots[index].device = device;
   device->handle = (struct batch_waiter){index, server->slots[index].generation};
   server->devices++;
@@ -173,7 +178,7 @@ static bool on_open(struct session *session, const char *text, size_t len, const
 void server_announce(struct server *server) {
   int64_t now_us = server_now(server);
   uint32_t count = 0;
-  for (uint32_t i = 0; i < server->slot_count; i++) {
+  for (uint32_t i = 0; i < server->slots_used; i++) {
     struct device *device = server->slots[i].device;
     if (!device || !device->key) continue;
     int64_t *session_us = &device->session.session_us;
@@ -333,7 +338,7 @@ static void on_sweep(uv_timer_t *timer) {
   struct server *server = timer->data;
   int64_t mono_us = clock_mono_us(), wall_us = server_now(server);
   set_oldest(server);
-  for (uint32_t i = 0; i < server->slot_count; i++) {
+  for (uint32_t i = 0; i < server->slots_used; i++) {
     struct device *device = server->slots[i].device;
     if (device) sweep_device(server, device, mono_us, wall_us);
   }
@@ -348,8 +353,8 @@ void server_pressure(struct server *server, bool on) {
   server->pressed = on;
   if (server->stopping) return;  // nothing is read any more
   // Whoever filled the backlog comes last when reading goes on, so that one who floods does not keep the others out.
-  for (uint32_t i = 0; i < server->slot_count; i++) {
-    struct device *device = server->slots[(server->resume_at + i) % server->slot_count].device;
+  for (uint32_t i = 0; i < server->slots_used; i++) {
+    struct device *device = server->slots[(server->resume_at + i) % server->slots_used].device;
     if (!device) continue;
     if (on) {
       conn_pause(&device->conn);
@@ -428,10 +433,9 @@ struct server *server_new(uv_loop_t *loop, const struct server_config *config, s
   if (!server) abort();
   server->loop = loop;
   server->config = *config;
-  server->slot_count = config->max_connections;
+  server->slot_count = server->first_free = config->max_connections;
   server->slots = calloc(server->slot_count, sizeof *server->slots);
   if (!server->slots) abort();
-  for (uint32_t i = 0; i < server->slot_count; i++) server->slots[i].next_free = i + 1;
   register_metrics(server, metrics);
   struct pace_events events = {server, on_release};
   server->pace = pace_new(loop, &config->limits, &events, metrics);
@@ -466,7 +470,7 @@ uint32_t server_connections(const struct server *server) {
 static void say_goodbye(struct server *server) {
   uv_timer_stop(&server->drain);
   server->said_goodbye = true;
-  for (uint32_t i = 0; i < server->slot_count; i++) {
+  for (uint32_t i = 0; i < server->slots_used; i++) {
     struct device *device = server->slots[i].device;
     if (!device || device->ended_us) continue;
     if (device->session.open) session_durable(&device->session);
@@ -483,7 +487,7 @@ static void on_drain(uv_timer_t *timer) {
 
 static void hurry(struct server *server) {
   if (!server->said_goodbye) say_goodbye(server);
-  for (uint32_t i = 0; i < server->slot_count; i++) {
+  for (uint32_t i = 0; i < server->slots_used; i++) {
     if (server->slots[i].device) conn_abort(&server->slots[i].device->conn);
   }
 }
@@ -497,7 +501,7 @@ void server_stop(struct server *server, void (*stopped)(void *context), void *co
   server->stopped = stopped;
   server->stopped_context = context;
   uv_close((uv_handle_t *)&server->listener, NULL);
-  for (uint32_t i = 0; i < server->slot_count; i++) {
+  for (uint32_t i = 0; i < server->slots_used; i++) {
     struct device *device = server->slots[i].device;
     if (!device || device->ended_us) continue;
     conn_pause(&device->conn);

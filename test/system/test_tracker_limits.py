@@ -1,11 +1,13 @@
 """What a tracker does under pressure: every queue has a limit, nobody is acked falsely, and all recovers by itself."""
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
 
 from devices import Device, device_pb2, frame, position, worker_token
+from stack import free_ports
 from views import PROGRAMS, Stack, metrics, wait_for
 
 BACKLOG_BYTES = 65536
@@ -175,3 +177,38 @@ def test_a_stop_while_nats_is_away_ends_in_time(stack, connect):
         answers.append(message.WhichOneof("body"))
     assert answers == ["go_away"], "what could not be stored was acked"
     stack.process("nats").signal(signal.SIGCONT)
+
+
+def start_with_files(files, *options):
+    """A tracker alone that may open so many files."""
+    port = free_ports(1)[0]
+    command = [PROGRAMS / "muster-tracker", "--listen", f"127.0.0.1:{port}", "--admin", "127.0.0.1:0", *options]
+    env = {"MUSTER_TOKEN_KEY": "k" * 32, "MUSTER_DATABASE_URL": "host=127.0.0.1 port=1", "MUSTER_NATS_URL": "nats://127.0.0.1:1"}
+    tracker = subprocess.Popen(["prlimit", f"--nofile={files}", *command], env=env, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, encoding="utf-8")
+    return tracker, f"127.0.0.1:{port}"
+
+
+def test_too_few_files_for_anything_are_said_and_end_it():
+    tracker, _ = start_with_files("100:200")
+    said = tracker.communicate(timeout=10)[0]
+    assert tracker.returncode == 1
+    assert "level=error" in said and "event=too_few_files limit=200 needed=256" in said
+
+
+def test_too_few_files_for_the_devices_wanted_are_said_and_are_the_limit():
+    tracker, address = start_with_files("100:300", "--max-connections", "1000")
+    said = iter(tracker.stdout.readline, "")
+    try:
+        warning = next(line for line in said if "too_few_files" in line)
+        assert "level=warn" in warning and "max_connections=1000 fit=236" in warning
+        next(line for line in said if "event=started" in line)
+        crowd = [Device(address) for _ in range(236)]
+        crowd[-1].send(ping=device_pb2.Ping())
+        assert crowd[-1].receive_error() == "HELLO_EXPECTED"
+        assert Device(address).receive() is None
+        for device in crowd:
+            device.close()
+    finally:
+        tracker.kill()
+        tracker.communicate()
