@@ -1,24 +1,33 @@
-// The recorder's thread: elect, subscribe, collect, write.
+// The recorder's thread: elect, subscribe, collect, write. While Postgres works on a batch the next one is collected:
+// docs/decisions/008-how-the-recorder-writes.md.
 #include "recorder.h"
 
 #include <nats/nats.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 #include <uv.h>
 
 #include "clock.h"
-#include "ident.h"
+#include "known.h"
 #include "log.h"
 #include "store.h"
 #include "subject.h"
 #include "undertaker.h"
 #include "update.h"
 
-#define MAX_MESSAGES 1024  // in one transaction
-#define MAX_UPDATES 8000   // after which no further message is added
-#define PACE_US 20000      // with little to do, batches are written this far apart, because a transaction costs
+#define MAX_MESSAGES 16384  // in one transaction
+// After so many updates no further message is added. A recorder that is behind takes more, as long as Postgres is
+// quick: workers have several positions in a large batch, of which only the last is written as such.
+#define MIN_UPDATES 32000
+#define MAX_UPDATES 128000
+#define STEP 4
+#define QUICK_US 250000  // after a full batch that took no longer, one may be larger by STEP
+#define SLOW_US 1000000  // after one that took longer, smaller
+// So fast is the log read, at most. nats-server pauses for a second where several megabytes wait for a client: with its
+// default limits, or less, that is what happens to one that catches up.
+#define READ_BITS_PER_S 400000000
+#define PACE_US 20000  // with little to do, batches are written this far apart, because a transaction costs
 #define ELECT_EVERY_MS 500
 #define RETRY_MS 500
 #define STOP_WAIT_MS 3000
@@ -37,17 +46,15 @@
 #define CROWDED_KEEP_S 5
 #define LOOK_EVERY_US 5000000  // is the stream still the one that it was?
 
-// A worker whose id is known, in the database that the connection leads to.
-struct known {
-  int32_t id;    // 0: not known yet
-  size_t asked;  // while it is asked for: its place among `workers`
-  UT_hash_handle hh;
-  char key[];  // team/name
-};
-
-struct growing {
-  void *items;
-  size_t count, capacity;
+// What was collected from the log, to be written in one transaction.
+struct collected {
+  natsMsg **messages;  // MAX_MESSAGES of them, which keep the bytes that updates point into
+  size_t message_count;
+  struct store_update *updates;
+  size_t update_count, update_capacity;
+  uint64_t sequence;            // of the last message
+  int64_t first_day, last_day;  // of the positions
+  bool unknown;                 // there is a worker whose id was not known
 };
 
 struct recorder {
@@ -64,7 +71,7 @@ struct recorder {
   jsCtx *js;
   natsSubscription *sub;
   int64_t stream_created_us;
-  uint64_t sequence;  // recorded, or collected
+  uint64_t sequence;  // recorded
   uint64_t buried;    // the stream's sequence that tells of the newest sessions that we ended
   uint64_t trimmed;   // of this stream, up to there
   bool crowded;       // the stream is nearly full
@@ -74,24 +81,15 @@ struct recorder {
   struct store_session *lost;  // BURY_MAX of them
 
   struct known *known;
-  natsMsg *messages[MAX_MESSAGES];  // keep the bytes that updates point into
-  size_t message_count;
-  struct growing updates;  // struct store_update
-  struct growing workers;  // struct store_worker, new ones
+  struct collected batches[2], *next;  // one is written while the next is collected
+  natsStatus reading;                  // NATS_OK until the log could not be read
+  size_t update_limit;
+  int64_t took_us;  // for the last batch
 
   struct metric *leading, *rows_total, *duplicates_total, *batches_total, *bad_total, *set_aside_total, *skipped_total,
       *position, *trimmed_gauge, *lost_total, *behind;
   struct metric_histogram *write_time;
 };
-
-static void *grow(struct growing *list, size_t item_bytes) {
-  if (list->count == list->capacity) {
-    list->capacity = list->capacity ? list->capacity * 2 : 256;
-    list->items = realloc(list->items, list->capacity * item_bytes);
-    if (!list->items) abort();
-  }
-  return (char *)list->items + list->count++ * item_bytes;
-}
 
 // ---- collecting ----
 
@@ -114,14 +112,37 @@ static char *copy_text(const char *text) {
   return copy;
 }
 
-static void collect_update(struct recorder *r, struct store_update update, const char *fault) {
-  update.sequence = r->sequence;
-  if (fault) {
-    update.refused = copy_text(fault);
-    metric_add(r->bad_total, 1);
-    log_error("log_batch_bad", "sequence=%llu fault=\"%s\"", (unsigned long long)r->sequence, fault);
+// A place for one more update, which counts once update_count does.
+static struct store_update *next_place(struct collected *batch) {
+  if (batch->update_count == batch->update_capacity) {
+    batch->update_capacity = batch->update_capacity ? batch->update_capacity * 2 : 256;
+    batch->updates = realloc(batch->updates, batch->update_capacity * sizeof *batch->updates);
+    if (!batch->updates) abort();
   }
-  *(struct store_update *)grow(&r->updates, sizeof update) = update;
+  return &batch->updates[batch->update_count];
+}
+
+static void refuse(struct recorder *r, struct store_update *update, const char *fault) {
+  update->refused = copy_text(fault);
+  metric_add(r->bad_total, 1);
+  log_error("log_batch_bad", "sequence=%llu fault=\"%s\"", (unsigned long long)update->sequence, fault);
+}
+
+static void collect_bad(struct recorder *r, struct slice tracker, struct slice bytes, const char *fault) {
+  struct store_update *place = next_place(r->next);
+  *place = (struct store_update){.sequence = r->next->sequence, .tracker = tracker, .bytes = bytes};
+  refuse(r, place, fault);
+  r->next->update_count++;
+}
+
+static void collect_good(struct recorder *r, struct store_update *update) {
+  struct collected *batch = r->next;
+  update->worker = known_worker(r->known, &update->update);
+  batch->unknown |= update->worker->id == 0;
+  if (!update->update.has_position) return;
+  int64_t day = update->update.position.taken_at_us / STORE_DAY_US;
+  if (day < batch->first_day) batch->first_day = day;
+  if (day > batch->last_day) batch->last_day = day;
 }
 
 static void collect_updates(struct recorder *r, natsMsg *message) {
@@ -129,149 +150,146 @@ static void collect_updates(struct recorder *r, natsMsg *message) {
   struct batch_header header;
   struct slice all = {natsMsg_GetData(message), (size_t)natsMsg_GetDataLength(message)};
   if (!batch_open(all.data, all.len, &reader, &header)) {
-    collect_update(r, (struct store_update){.bytes = all}, "it is no log batch");
+    collect_bad(r, (struct slice){0}, all, "it is no log batch");
     return;
   }
-  struct store_update update = {.tracker = header.tracker};
-  enum batch_status status;
   const char *from = (const char *)reader.rest.at;
-  while ((status = batch_next(&reader, &update.update)) == BATCH_UPDATE) {
+  for (;;) {
+    struct store_update *place = next_place(r->next);
+    enum batch_status status = batch_next(&reader, &place->update);
+    if (status == BATCH_END) return;
+    if (status == BATCH_BAD) {
+      struct slice rest = {from, all.len - (size_t)(from - all.data)};
+      collect_bad(r, header.tracker, rest, "it is no update");
+      return;
+    }
     const char *to = (const char *)reader.rest.at;
-    update.bytes = (struct slice){from, (size_t)(to - from)};
+    place->sequence = r->next->sequence;
+    place->tracker = header.tracker;
+    place->bytes = (struct slice){from, (size_t)(to - from)};
+    place->refused = NULL;
+    place->worker = NULL;
     from = to;
-    collect_update(r, update, fault_of(&update.update));
-  }
-  if (status == BATCH_BAD) {
-    struct slice rest = {from, all.len - (size_t)(from - all.data)};
-    collect_update(r, (struct store_update){.tracker = header.tracker, .bytes = rest}, "it is no update");
+    const char *fault = fault_of(&place->update);
+    if (fault) {
+      refuse(r, place, fault);
+    } else {
+      collect_good(r, place);
+    }
+    r->next->update_count++;
   }
 }
 
-// Takes a message into the batch; owns it.
+// Takes a message into the next batch; owns it.
 static bool collect_message(struct recorder *r, natsMsg *message) {
   jsMsgMetaData *meta = NULL;
   if (natsMsg_GetMetaData(&meta, message) != NATS_OK) {
     natsMsg_Destroy(message);
     return false;
   }
-  uint64_t sequence = meta->Sequence.Stream;
+  uint64_t sequence = meta->Sequence.Stream, before = r->next->sequence;
   metric_set(r->behind, (int64_t)meta->NumPending);
   jsMsgMetaData_Destroy(meta);
-  if (sequence <= r->sequence) {  // delivered twice
+  if (sequence <= before) {  // delivered twice
     natsMsg_Destroy(message);
     return true;
   }
-  if (sequence > r->sequence + 1 && r->sequence > 0) {
-    metric_add(r->skipped_total, (int64_t)(sequence - r->sequence - 1));
-    log_error("log_skipped", "from=%llu to=%llu", (unsigned long long)r->sequence + 1,
-              (unsigned long long)sequence - 1);
+  if (sequence > before + 1 && before > 0) {
+    metric_add(r->skipped_total, (int64_t)(sequence - before - 1));
+    log_error("log_skipped", "from=%llu to=%llu", (unsigned long long)before + 1, (unsigned long long)sequence - 1);
   }
-  r->sequence = sequence;
-  r->messages[r->message_count++] = message;
+  r->next->sequence = sequence;
+  r->next->messages[r->next->message_count++] = message;
   collect_updates(r, message);
   return true;
 }
 
-// Waits for a message, then takes what else is there, and, with little to do, what comes until PACE_US after the last
-// write. NATS_OK with at least one message, NATS_TIMEOUT with none.
-static natsStatus collect(struct recorder *r) {
+static bool is_full(const struct recorder *r) {
+  return r->next->message_count == MAX_MESSAGES || r->next->update_count >= r->update_limit;
+}
+
+// Takes a message if there is one within wait_ms.
+static natsStatus collect_one(struct recorder *r, int64_t wait_ms) {
   natsMsg *message = NULL;
-  natsStatus status = natsSubscription_NextMsg(&message, r->sub, WAIT_MS);
-  if (status != NATS_OK) return status;
+  natsStatus status = natsSubscription_NextMsg(&message, r->sub, wait_ms);
+  if (status == NATS_OK && !collect_message(r, message)) status = NATS_ERR;
+  return status;
+}
+
+// While Postgres works: takes a message that is here already; false if there is none, or no room.
+static bool collect_meanwhile(void *context) {
+  struct recorder *r = context;
+  if (is_full(r) || r->reading != NATS_OK) return false;
+  natsStatus status = collect_one(r, 0);
+  if (status != NATS_OK && status != NATS_TIMEOUT) r->reading = status;
+  return status == NATS_OK;
+}
+
+// Waits for a message, unless there is one, then takes what else is there, and, with little to do, what comes until
+// PACE_US after the last write. NATS_OK with at least one message, NATS_TIMEOUT with none.
+static natsStatus collect(struct recorder *r) {
+  if (r->reading != NATS_OK) return r->reading;
+  natsStatus status = r->next->message_count > 0 ? NATS_OK : collect_one(r, WAIT_MS);
   int64_t until_us = r->last_write_us + PACE_US;
-  for (;;) {
-    if (!collect_message(r, message)) return NATS_ERR;
-    if (r->message_count == MAX_MESSAGES || r->updates.count >= MAX_UPDATES) return NATS_OK;
+  while (status == NATS_OK && !is_full(r)) {
     int queued = 0;
-    status = natsSubscription_GetPending(r->sub, &queued, NULL);
-    if (status != NATS_OK) return NATS_OK;  // write what is here first
+    if (natsSubscription_GetPending(r->sub, &queued, NULL) != NATS_OK) return NATS_OK;  // write what is here first
     int64_t left_us = until_us - clock_mono_us();
     if (queued == 0 && left_us <= 0) return NATS_OK;
-    message = NULL;
-    if (natsSubscription_NextMsg(&message, r->sub, left_us / 1000 + 1) != NATS_OK) return NATS_OK;
+    status = collect_one(r, left_us > 0 ? left_us / 1000 + 1 : 0);
+    if (status == NATS_TIMEOUT) return NATS_OK;
   }
+  return status;
 }
 
-static void forget_batch(struct recorder *r) {
-  struct store_update *updates = r->updates.items;
-  for (size_t i = 0; i < r->updates.count; i++) free(updates[i].refused);
-  for (size_t i = 0; i < r->message_count; i++) natsMsg_Destroy(r->messages[i]);
-  r->message_count = r->updates.count = 0;
-}
-
-// ---- workers' ids ----
-
-static size_t worker_key(const struct update *update, char *out) {
-  memcpy(out, update->team.data, update->team.len);
-  out[update->team.len] = '/';
-  memcpy(out + update->team.len + 1, update->worker.data, update->worker.len);
-  return update->team.len + 1 + update->worker.len;
-}
-
-// Finds a worker among the known, or adds it with id 0, to be asked for.
-static struct known *know(struct recorder *r, const struct update *update) {
-  char key[2 * IDENT_MAX_BYTES + 2];
-  size_t len = worker_key(update, key);
-  struct known *known;
-  HASH_FIND(hh, r->known, key, len, known);
-  if (known) return known;
-  known = calloc(1, sizeof *known + len);
-  if (!known) abort();
-  memcpy(known->key, key, len);
-  HASH_ADD_KEYPTR(hh, r->known, known->key, len, known);
-  return known;
-}
-
-static void ask_for(struct recorder *r, struct known *known, const struct update *update) {
-  struct store_worker *worker = grow(&r->workers, sizeof *worker);
-  *worker = (struct store_worker){.team = update->team, .name = update->worker};
-  known->asked = r->workers.count;  // from 1: a second update of it does not ask again
-}
-
-// Gives every update its worker's id.
-static bool resolve_workers(struct recorder *r) {
-  struct store_update *updates = r->updates.items;
-  r->workers.count = 0;
-  for (size_t i = 0; i < r->updates.count; i++) {
-    if (updates[i].refused) continue;
-    struct known *known = know(r, &updates[i].update);
-    if (known->id == 0 && known->asked == 0) ask_for(r, known, &updates[i].update);
-    updates[i].worker_id = known->id;
-  }
-  if (r->workers.count == 0) return true;
-  struct store_worker *workers = r->workers.items;
-  bool good = store_workers(r->store, workers, r->workers.count);
-  for (size_t i = 0; i < r->updates.count; i++) {
-    if (updates[i].refused || updates[i].worker_id) continue;
-    const struct store_worker *worker = &workers[know(r, &updates[i].update)->asked - 1];
-    updates[i].worker_id = worker->id;
-    if (worker->refused) updates[i].refused = copy_text(worker->refused);
-  }
-  for (size_t i = 0; i < r->workers.count; i++) {
-    struct known *known = know(r, &(struct update){.team = workers[i].team, .worker = workers[i].name});
-    known->id = good ? workers[i].id : 0;
-    known->asked = 0;
-    free(workers[i].refused);
-  }
-  return good;
+static void forget_batch(struct collected *batch) {
+  for (size_t i = 0; i < batch->update_count; i++) free(batch->updates[i].refused);
+  for (size_t i = 0; i < batch->message_count; i++) natsMsg_Destroy(batch->messages[i]);
+  batch->message_count = batch->update_count = 0;
+  batch->first_day = STORE_DAYS;
+  batch->last_day = -1;
+  batch->unknown = false;
 }
 
 // ---- writing ----
 
+// How much to take at once, while this batch is written: more as long as that is quick, less when it is not.
+static void adapt(struct recorder *r) {
+  if (is_full(r) && r->took_us < QUICK_US && r->update_limit < MAX_UPDATES) r->update_limit *= STEP;
+  if (r->took_us > SLOW_US && r->update_limit > MIN_UPDATES) r->update_limit /= STEP;
+}
+
+// What must be there before a transaction can be written.
+static bool make_ready(struct recorder *r, const struct collected *batch) {
+  if (batch->unknown && !known_resolve(r->known, r->store, batch->updates, batch->update_count)) return false;
+  return store_has_days(r->store, batch->first_day, batch->last_day) ||
+         store_partitions(r->store, batch->updates, batch->update_count);
+}
+
+// Writes what was collected, and collects meanwhile.
 static bool write_batch(struct recorder *r) {
   int64_t begun_us = clock_mono_us();
-  if (!resolve_workers(r) || !store_partitions(r->store, r->updates.items, r->updates.count)) return false;
-  struct store_batch batch = {
-      .updates = r->updates.items,
-      .count = r->updates.count,
+  struct collected *batch = r->next;
+  adapt(r);
+  r->next = batch == r->batches ? r->batches + 1 : r->batches;
+  r->next->sequence = batch->sequence;
+  if (!make_ready(r, batch)) return false;
+  struct store_batch whole = {
+      .updates = batch->updates,
+      .count = batch->update_count,
       .stream = SUBJECT_STREAM,
       .stream_created_us = r->stream_created_us,
-      .sequence = r->sequence,
+      .sequence = batch->sequence,
+      .meanwhile = collect_meanwhile,
+      .context = r,
   };
   struct store_written written;
-  if (!store_write(r->store, &batch, &written)) return false;
+  if (!store_write(r->store, &whole, &written)) return false;
+  r->sequence = batch->sequence;
+  forget_batch(batch);
   r->last_write_us = r->last_talk_us = clock_mono_us();
-  metric_observe_us(r->write_time, r->last_write_us - begun_us);
+  r->took_us = r->last_write_us - begun_us;
+  metric_observe_us(r->write_time, r->took_us);
   metric_add(r->batches_total, 1);
   metric_add(r->rows_total, (int64_t)written.inserted);
   metric_add(r->duplicates_total, (int64_t)(written.positions - written.inserted));
@@ -350,6 +368,7 @@ static natsStatus subscribe(struct recorder *r) {
   jsSubOptions options;
   jsSubOptions_Init(&options);
   options.Ordered = true;
+  options.Config.RateLimit = READ_BITS_PER_S;
   options.Config.DeliverPolicy = js_DeliverByStartSequence;
   options.Config.OptStartSeq = r->sequence + 1;
   natsStatus status = js_SubscribeSync(&r->sub, r->js, SUBJECT_ALL_LOGS, NULL, &options, NULL);
@@ -433,16 +452,20 @@ static bool bury(struct recorder *r) {
 static bool record(struct recorder *r) {
   natsStatus status;
   bool good = begin_reading(r, &status);
+  r->reading = NATS_OK;
+  r->update_limit = MIN_UPDATES;
+  r->took_us = 0;
+  r->next->sequence = r->sequence;
   while (good && status == NATS_OK && !atomic_load(&r->stopping)) {
     status = collect(r);
-    if (r->message_count > 0) good = write_batch(r);
-    forget_batch(r);
+    if (r->next->message_count > 0) good = write_batch(r);
     if (status == NATS_TIMEOUT) status = NATS_OK;
     if (status == NATS_OK) status = look_at_stream(r);
     good = good && keep_talking(r) && look_after_days(r);
     undertaker_listen(r->undertaker);
     if (good && status == NATS_OK) good = trim(r) && bury(r);
   }
+  for (size_t i = 0; i < 2; i++) forget_batch(&r->batches[i]);
   if (status != NATS_OK) log_warn("log_unreadable", "fault=\"%s\"", natsStatus_GetText(status));
   disconnect(r);
   return good;
@@ -454,16 +477,6 @@ static void wait_ms(struct recorder *r, unsigned ms) {
   for (unsigned waited = 0; waited < ms && !atomic_load(&r->stopping); waited += 50) {
     undertaker_listen(r->undertaker);
     clock_sleep_ms(50);
-  }
-}
-
-// Another connection may lead to a server that lost the newest workers in a crash, or to a restored database: ids are
-// good for one connection only.
-static void forget_workers(struct recorder *r) {
-  struct known *known, *next;
-  HASH_ITER(hh, r->known, known, next) {
-    HASH_DEL(r->known, known);
-    free(known);
   }
 }
 
@@ -509,7 +522,7 @@ static void run(void *argument) {
     r->next_upkeep_us = 0;
     if (r->store && store_migrate(r->store, r->config.schema)) serve(r);
     store_close(use_store(r, NULL));
-    forget_workers(r);
+    known_forget(r->known);
     set_leading(r, false);
     wait_ms(r, RETRY_MS);
   }
@@ -545,6 +558,13 @@ struct recorder *recorder_start(const struct recorder_config *config, struct met
   r->config = *config;
   r->lost = calloc(BURY_MAX, sizeof *r->lost);
   if (!r->lost) abort();
+  r->known = known_new();
+  r->next = r->batches;
+  for (size_t i = 0; i < 2; i++) {
+    forget_batch(&r->batches[i]);
+    r->batches[i].messages = calloc(MAX_MESSAGES, sizeof(natsMsg *));
+    if (!r->batches[i].messages) abort();
+  }
   register_metrics(r, metrics);
   if (uv_mutex_init(&r->lock) || uv_cond_init(&r->end) || uv_thread_create(&r->thread, run, r)) abort();
   return r;
@@ -565,8 +585,11 @@ void recorder_stop(struct recorder *r) {
   uv_thread_join(&r->thread);
   uv_cond_destroy(&r->end);
   uv_mutex_destroy(&r->lock);
-  free(r->updates.items);
-  free(r->workers.items);
+  for (size_t i = 0; i < 2; i++) {
+    free(r->batches[i].messages);
+    free(r->batches[i].updates);
+  }
+  known_free(r->known);
   free(r->lost);
   free(r);
 }

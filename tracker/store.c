@@ -1,5 +1,5 @@
-// The recorder's Postgres: connection, schema, lock, workers' ids, stream position. store_write.c writes batches,
-// store_days.c looks after the partitions.
+// The recorder's Postgres: connection, schema, lock, workers' ids, stream position. store_write.c and
+// store_copy.c write batches, store_days.c looks after the partitions.
 #include "store.h"
 
 #include <inttypes.h>
@@ -88,8 +88,9 @@ void store_close(struct store *store) {
   if (!store) return;
   PQfinish(store->connection);
   for (size_t i = 0; i < STORE_COLUMNS; i++) pgarray_fini(&store->columns[i]);
-  buffer_fini(&store->rows);
-  buffer_fini(&store->presences);
+  struct buffer *const buffers[] = {&store->rows,  &store->presences, &store->places, &store->spare,
+                                    &store->fresh, &store->older,     &store->first,  &store->moved};
+  for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) buffer_fini(buffers[i]);
   free(store);
 }
 
@@ -204,36 +205,38 @@ bool store_mark(struct store *store, const char *stream, int64_t created_us, lon
   " added AS (INSERT INTO worker (team, name) SELECT team, name FROM wanted WHERE NOT EXISTS"                       \
   "  (SELECT FROM worker WHERE (worker.team, worker.name) = (wanted.team, wanted.name)) RETURNING id, team, name)," \
   " known AS (SELECT id, team, name FROM worker JOIN wanted USING (team, name) UNION ALL TABLE added)"              \
-  " SELECT place::int, id FROM known JOIN wanted USING (team, name)"
+  " SELECT place::int, id, (extract(epoch FROM taken_at) * 1000000)::bigint FROM known JOIN wanted USING"           \
+  " (team, name) LEFT JOIN latest_position ON worker_id = id"
 
-static PGresult *find_workers(struct store *store, const struct store_worker *workers, size_t count) {
+static PGresult *find_workers(struct store *store, struct store_worker **workers, size_t count) {
   struct pgarray *teams = &store->columns[0], *names = &store->columns[1];
   pgarray_start(teams, PG_TEXT);
   pgarray_start(names, PG_TEXT);
   for (size_t i = 0; i < count; i++) {
-    pgarray_add_text(teams, workers[i].team.data, workers[i].team.len);
-    pgarray_add_text(names, workers[i].name.data, workers[i].name.len);
+    pgarray_add_text(teams, workers[i]->team.data, workers[i]->team.len);
+    pgarray_add_text(names, workers[i]->name.data, workers[i]->name.len);
   }
   struct store_params params;
   store_params(store, 2, &params);
   return PQexecParams(store->connection, FIND_WORKERS, 2, NULL, params.values, params.lengths, params.formats, 0);
 }
 
-bool store_workers(struct store *store, struct store_worker *workers, size_t count) {
+bool store_workers(struct store *store, struct store_worker **workers, size_t count) {
   PGresult *result = find_workers(store, workers, count);
   if (store_refuses(result) && count > 1) {
     PQclear(result);
     return store_workers(store, workers, count / 2) && store_workers(store, workers + count / 2, count - count / 2);
   }
   if (store_refuses(result)) {
-    workers->refused = store_reason(result);
+    workers[0]->refused = store_reason(result);
     PQclear(result);
     return true;
   }
   int found = PQntuples(result);
   for (int row = 0; row < found; row++) {
-    int place = atoi(PQgetvalue(result, row, 0));
-    workers[place - 1].id = atoi(PQgetvalue(result, row, 1));
+    struct store_worker *worker = workers[atoi(PQgetvalue(result, row, 0)) - 1];
+    worker->id = atoi(PQgetvalue(result, row, 1));
+    worker->newest_us = PQgetisnull(result, row, 2) ? STORE_NEVER : strtoll(PQgetvalue(result, row, 2), NULL, 10);
   }
   return store_good(store, result, "workers") && (size_t)found == count;
 }

@@ -44,14 +44,17 @@ bool store_position(struct store *store, const char *stream, int64_t created_us,
 bool store_mark(struct store *store, const char *stream, int64_t created_us, long keep_s, uint64_t *out_sequence)
     __attribute__((warn_unused_result));
 
-// A worker that the store has to know the id of.
+// A worker, and what the store knows of it.
 struct store_worker {
   struct slice team, name;
-  int32_t id;     // result; 0: Postgres refuses it
-  char *refused;  // result: why, for the caller to free; NULL otherwise
+  int32_t id;         // 0: not asked for yet, or Postgres refuses it
+  int64_t newest_us;  // taken_at of the last position; STORE_NEVER: there is none. What is newer is not in the history
+  char *refused;      // why Postgres refuses it, for the caller to free; NULL otherwise
 };
-// Finds the ids of workers, adding those that are new. No worker may be in there twice.
-bool store_workers(struct store *store, struct store_worker *workers, size_t count) __attribute__((warn_unused_result));
+#define STORE_NEVER INT64_MIN
+// Finds ids and newest positions of workers, adding those that are new. No worker may be in there twice.
+bool store_workers(struct store *store, struct store_worker **workers, size_t count)
+    __attribute__((warn_unused_result));
 
 // An update of the log, to be written.
 struct store_update {
@@ -59,8 +62,8 @@ struct store_update {
   struct slice tracker;  // that message's
   struct slice bytes;    // as it stood there, for setting it aside
   struct update update;
-  int32_t worker_id;
-  char *refused;  // why it cannot be written, for the caller to free; NULL: nothing is known against it
+  struct store_worker *worker;  // with its id; NULL if refused. store_write keeps its newest_us
+  char *refused;                // why it cannot be written, for the caller to free; NULL: nothing is known against it
 };
 struct store_batch {
   struct store_update *updates;  // any order, any duplicates
@@ -68,6 +71,10 @@ struct store_batch {
   const char *stream;
   int64_t stream_created_us;
   uint64_t sequence;  // the stream's, of the last message in the batch
+  // Called while Postgres has enough to do for some milliseconds, to do something useful for less than that. It returns
+  // false if there is nothing to do, and is then not called until Postgres has answered.
+  bool (*meanwhile)(void *context);
+  void *context;
 };
 
 // A session of a worker at a tracker.
@@ -86,6 +93,9 @@ bool store_lost_sessions(struct store *store, const struct roll_tracker *living,
 // Makes the day partitions that these updates need and that are missing. Outside of the transaction of store_write.
 bool store_partitions(struct store *store, const struct store_update *updates, size_t count)
     __attribute__((warn_unused_result));
+
+// Whether these days, and all between, have partitions that are known already: store_partitions has nothing to do then.
+bool store_has_days(const struct store *store, int64_t first, int64_t last);
 
 // History of days before this one is not kept: store_write leaves such rows out, store_drop_old drops what there is.
 void store_retain(struct store *store, int64_t oldest_day);

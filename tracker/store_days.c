@@ -70,6 +70,14 @@ bool store_partitions(struct store *store, const struct store_update *updates, s
   return true;
 }
 
+bool store_has_days(const struct store *store, int64_t first, int64_t last) {
+  if (!store->days_loaded) return false;
+  for (int64_t day = first; day <= last; day++) {
+    if (!is_known(store, day)) return false;
+  }
+  return true;
+}
+
 void store_retain(struct store *store, int64_t oldest_day) {
   store->oldest_day = oldest_day;
 }
