@@ -33,7 +33,6 @@ class Log:
         # First the tracker: it would say of each worker that it has gone.
         rig.stack.kill("tracker-1")
         rig.devices.kill()
-        rig.devices.wait()
         self.last, created = self.state()
         rig.stack.restart("postgres")
         self.database = psycopg.connect(rig.stack.database_url, autocommit=True)
