@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "clock.h"
 #include "log.h"
@@ -20,7 +21,7 @@ struct intake {
   struct batcher *batcher;
   struct publisher *publisher;
   uv_prepare_t prepare;
-  uv_timer_t log_timer;    // runs while pending batches wait for more
+  uv_timer_t log_timer;    // runs while the open log batch waits for more
   uv_timer_t retry_timer;  // runs while batches wait to be published again
   uv_timer_t tick;         // for tails and heartbeats
   unsigned ticks;
@@ -29,7 +30,7 @@ struct intake {
   bool log_pending;      // some closed log batch may be without the publisher
   bool pressure_logged;  // the last time that reading stopped was: its end will be, too
   int64_t log_pressure_at_us;
-  int64_t live_us;  // monotonic; when live batches were last handed over
+  int64_t round_us;  // monotonic; when the last round ended
   uint64_t live_lost;
   uint64_t positions;
   struct metric *positions_total, *live_lost_total, *retries_total, *backlog, *pressures_total;
@@ -75,7 +76,7 @@ uint64_t intake_append(struct intake *intake, struct batch_team *team, struct up
   watch_backlog(intake);  // now, not once a round: in a round every device may bring megabytes
   if (!intake->log_waits) {
     intake->log_waits = true;
-    uv_timer_start(&intake->log_timer, on_log_timer, intake->config.batch_interval_ms, 0);
+    uv_timer_start(&intake->log_timer, on_log_timer, intake->config.log_interval_ms, 0);
   }
   return batch;
 }
@@ -142,20 +143,10 @@ static void take_logs(struct intake *intake) {
   }
 }
 
-// At once after a silence, else together with the log batch: what a hand-over costs, here, in the server and in every
-// gateway, is the waking of threads, however much it brings. docs/decisions/007 has the figures.
-static struct live_batch *take_live(struct intake *intake) {
-  int64_t now_us = clock_mono_us();
-  if (intake->log_waits && now_us - intake->live_us < intake->config.batch_interval_ms * 1000LL) return NULL;
-  struct live_batch *live = batcher_take_live(intake->batcher, now_us);
-  if (live) intake->live_us = now_us;
-  return live;
-}
-
 static void hand_over(struct intake *intake) {
   if (intake->busy) return;
   struct publish_work *work = &intake->work;
-  work->live = take_live(intake);
+  work->live = batcher_take_live(intake->batcher, clock_mono_us());
   work->log_count = 0;
   work->replica.len = 0;
   if (intake->log_pending) take_logs(intake);
@@ -166,11 +157,23 @@ static void hand_over(struct intake *intake) {
   publisher_submit(intake->publisher, work);
 }
 
+// One round of events takes in what all devices have sent, and hands it over, at the cost of one: so a round is given
+// time to gather. After a silence it comes at once.
+static void pause_between_rounds(struct intake *intake) {
+  int64_t now_us = clock_mono_us(), left_us = intake->round_us + intake->config.round_ms * 1000LL - now_us;
+  if (left_us > 0) {
+    nanosleep(&(struct timespec){.tv_nsec = left_us * 1000}, NULL);
+    now_us += left_us;
+  }
+  intake->round_us = now_us;
+}
+
 // Before the loop waits for events: everything that this round brought is in the batches.
 static void on_prepare(uv_prepare_t *prepare) {
   struct intake *intake = prepare->data;
   hand_over(intake);
   watch_backlog(intake);
+  pause_between_rounds(intake);
 }
 
 static void on_tick(uv_timer_t *timer) {

@@ -14,8 +14,8 @@ struct intake;
 
 struct intake_config {
   struct publish_config publish;
-  unsigned batch_interval_ms;  // pending batches are handed over so long after their first update; live ones sooner,
-                               // after a silence
+  unsigned round_ms;         // below a second: the least time from one round of events to the next while they keep coming
+  unsigned log_interval_ms;  // a log batch is closed so long after its first update, or when it is full
   size_t backlog_bytes;        // of log batches not stored: beyond, devices are not read
 };
 

@@ -26,7 +26,7 @@ extern const struct embedded schema_files[];  // generated from tracker/schema/
 
 struct tracker_config {
   char *id, *listen, *admin, *nats_url, *database_url, *token_key, *log_level;
-  long retention_days, batch_interval_ms, backlog_bytes, log_max_age_s, log_max_bytes, log_keep_s;
+  long retention_days, round_ms, log_interval_ms, backlog_bytes, log_max_age_s, log_max_bytes, log_keep_s;
   long idle_timeout_ms, hello_timeout_ms, ack_delay_ms, ack_reports, max_connections;
   long device_positions_per_s, device_positions_burst, device_bytes_per_s, device_bytes_burst, positions_per_s;
 };
@@ -42,8 +42,10 @@ static const struct setting settings[] = {
      NULL},
     {"retention-days", SETTING_INT, AT(retention_days), "0", 0, 36500,
      "Positions older than this are refused as too_old, and their history is dropped; 0 keeps all.", NULL},
-    {"batch-interval-ms", SETTING_INT, AT(batch_interval_ms), "4", 1, 1000,
-     "How long positions wait for more, to be stored and shown together; after a silence one is shown at once.", NULL},
+    {"round-ms", SETTING_INT, AT(round_ms), "4", 0, 500,
+     "While positions keep coming, they are taken in and published at most so often.", NULL},
+    {"log-interval-ms", SETTING_INT, AT(log_interval_ms), "20", 1, 1000,
+     "How long a log batch waits for more positions before it is stored.", NULL},
     {"backlog-bytes", SETTING_INT, AT(backlog_bytes), "16777216", 65536, 1L << 32,
      "Bytes of log batches not stored yet at which devices are no longer read.", NULL},
     {"log-max-age-s", SETTING_INT, AT(log_max_age_s), "0", 0, 31536000,
@@ -212,7 +214,8 @@ static int start_intake(struct tracker *tracker) {
                   .started_at_us = clock_wall_us(),
                   .log_max_age_s = config->log_max_age_s,
                   .log_max_bytes = config->log_max_bytes},
-      .batch_interval_ms = (unsigned)config->batch_interval_ms,
+      .round_ms = (unsigned)config->round_ms,
+      .log_interval_ms = (unsigned)config->log_interval_ms,
       .backlog_bytes = (size_t)config->backlog_bytes,
   };
   struct intake_events events = {tracker, on_durable, on_pressure, on_describe};

@@ -1,5 +1,5 @@
-"""When a tracker publishes what is live: at once after a silence, and else together with what came until its log batch
-is closed. The interval is made long here, so that neither can be taken for the other."""
+"""A tracker works in rounds: after a silence one comes at once, and the next not before its time, with all that came
+until then. Rounds are made long here, so that neither can be taken for the other."""
 import time
 
 import pytest
@@ -8,12 +8,12 @@ from devices import Device, position, worker_token
 from views import PROGRAMS, FakeTracker, Stack, team_pb2
 
 TEAM = "team-1"
-INTERVAL_S = 0.4  # less than a tail needs to come, which is published as well
+ROUND_S = 0.4  # less than a tail needs to come, which is published as well
 
 
 @pytest.fixture
 def stack(tmp_path):
-    here = Stack(tmp_path, PROGRAMS, trackers=1, gateways=1, options={"tracker": ["--batch-interval-ms", int(INTERVAL_S * 1000)]})
+    here = Stack(tmp_path, PROGRAMS, trackers=1, gateways=1, options={"tracker": ["--round-ms", int(ROUND_S * 1000)]})
     here.up()
     yield here
     assert here.down() == [], "programs had to be killed"
@@ -34,7 +34,7 @@ def device(stack, listener):
     with Device(stack.own_device_address("tracker-1")) as it:
         it.hello(worker_token(stack.key, "van-7", TEAM))
         next_batch(listener)
-        time.sleep(INTERVAL_S * 1.5)
+        time.sleep(ROUND_S * 1.5)
         yield it
 
 
@@ -59,7 +59,7 @@ def test_the_first_after_a_silence_goes_at_once_and_others_go_together(device, l
             assert latitudes == [1]
     second, latitudes = next_batch(listener)
     assert latitudes == [2, 3]
-    assert first - begun < INTERVAL_S / 2 and second - begun > INTERVAL_S * 0.9
+    assert first - begun < ROUND_S / 2 and second - begun > ROUND_S * 0.9
 
 
 def test_after_another_silence_it_is_at_once_again(device, listener):
@@ -67,5 +67,5 @@ def test_after_another_silence_it_is_at_once_again(device, listener):
         begun = time.monotonic()
         device.report(position(latitude_e7=latitude_e7))
         at, latitudes = next_batch(listener)
-        assert latitudes == [latitude_e7] and at - begun < INTERVAL_S / 2
-        time.sleep(INTERVAL_S * 1.5)
+        assert latitudes == [latitude_e7] and at - begun < ROUND_S / 2
+        time.sleep(ROUND_S * 1.5)
