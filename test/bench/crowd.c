@@ -9,9 +9,9 @@
 //   states FILE            whether every view shows its team's newest rows, which are written to the file
 //   quit
 //
-// Viewers are of team-1, team-2, … in turn, each with a token of its own, and come from many addresses of 127/8, so
-// that ports do not run out. A viewer that is closed comes back at once, to the next of --ports: no jitter, the worst
-// that can happen; one that is refused waits for as long as it is asked to.
+// Viewers are of team-1, team-2, … in turn (the first is of the team after --first), each with a token of its own, and
+// come from many addresses of 127/8, so that ports do not run out. A viewer that is closed comes back at once, to the
+// next of --ports: no jitter, the worst that can happen; one that is refused waits for as long as it is asked to.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -60,7 +60,7 @@ struct viewer {
 struct options {
   uint16_t ports[PORTS_MAX];
   unsigned port_count;
-  uint32_t viewers, teams, stuck;
+  uint32_t viewers, teams, first, stuck;
   long interval_ms;
   double rate, stuck_rate;  // connects per second; 0: at once
   const char *key;
@@ -439,7 +439,7 @@ static void set_up(struct crowd *crowd) {
   }
   for (uint32_t i = 0; i < o->viewers; i++) {
     struct viewer *viewer = &crowd->viewers[i];
-    viewer->view.team = crowd->teams[i % o->teams];
+    viewer->view.team = crowd->teams[(i + o->first) % o->teams];
     viewer->request = make_request(o, i, view_team_name(viewer->view.team));
     viewer->fd = -1;
   }
@@ -457,16 +457,18 @@ static void read_ports(struct options *options, char *text) {
 }
 
 static void read_options(struct crowd *crowd, int argc, char **argv) {
-  static const struct option known[] = {
-      {"ports", 1, NULL, 'p'},    {"viewers", 1, NULL, 'v'}, {"teams", 1, NULL, 't'},
-      {"stuck", 1, NULL, 's'},    {"rate", 1, NULL, 'r'},    {"stuck-rate", 1, NULL, 'q'},
-      {"interval", 1, NULL, 'i'}, {"record", 1, NULL, 'f'},  {0}};
+  static const struct option known[] = {{"ports", 1, NULL, 'p'},    {"viewers", 1, NULL, 'v'},
+                                        {"teams", 1, NULL, 't'},    {"stuck", 1, NULL, 's'},
+                                        {"rate", 1, NULL, 'r'},     {"stuck-rate", 1, NULL, 'q'},
+                                        {"interval", 1, NULL, 'i'}, {"record", 1, NULL, 'f'},
+                                        {"first", 1, NULL, 'n'},    {0}};
   struct options *o = &crowd->options;
   *o = (struct options){.teams = 1, .interval_ms = -1, .key = getenv("MUSTER_TOKEN_KEY")};
   for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
     if (c == 'p') read_ports(o, optarg);
     if (c == 'v') o->viewers = (uint32_t)atoi(optarg);
     if (c == 't') o->teams = (uint32_t)atoi(optarg);
+    if (c == 'n') o->first = (uint32_t)atoi(optarg);
     if (c == 's') o->stuck = (uint32_t)atoi(optarg);
     if (c == 'r') o->rate = atof(optarg);
     if (c == 'q') o->stuck_rate = atof(optarg);

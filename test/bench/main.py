@@ -19,6 +19,7 @@ import fanout  # noqa: E402
 import figures  # noqa: E402
 import idle  # noqa: E402
 import recorder  # noqa: E402
+import scale  # noqa: E402
 import simulator  # noqa: E402
 import slow  # noqa: E402
 import spike  # noqa: E402
@@ -39,6 +40,7 @@ WORKLOADS = {
     "city": city.run,
     "spike": spike.run,
     "tinyteams": tiny.run,
+    "scale": scale.run,
 }
 QUICK_WINDOW_S, QUICK_TURN_S = 0.8, 1.0
 

@@ -1,4 +1,4 @@
-"""recorder: how fast it catches up. The stream holds what 15,000 workers at 1 Hz sent in half a minute, as the tracker
+"""recorder: how fast it catches up. The stream holds what 15,000 workers at 1 Hz sent in a minute, as the tracker
 published it while Postgres was away. Then a tracker is started and its recorder writes it all, again and again, each time
 into an empty history. The floor is COPY BINARY of the same rows into the same table, in transactions of the same size."""
 import json
@@ -13,7 +13,7 @@ from figures import Invalid, compare, unsure
 from rig import Child, Rig
 from workload import say
 
-WORKERS, TEAMS, FILL_S, PATIENCE_S = 15000, 300, 30, 60
+WORKERS, TEAMS, FILL_S, PATIENCE_S = 15000, 300, 60, 60
 POLL_S = 0.05  # often enough for 1 % of a turn; each is a request to the tracker that is being measured
 SUM = ("SELECT count(*), sum(hashtextextended(row::text, 0)) FROM (SELECT worker_id, taken_at, latitude_e7, longitude_e7,"
        " speed_cm_s, heading_cdeg, accuracy_cm, altitude_cm, battery_percent, received_at FROM {}) AS row")

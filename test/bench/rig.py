@@ -105,13 +105,61 @@ class Crowd(Child):
         return self._said("states")
 
 
+class Devices:
+    """A simulator. to: the trackers' addresses, or else the first tracker's. options: further ones of the simulator."""
+
+    def __init__(self, rig, name, workers, teams, interval_ms=1000, connect_rate=4000, to=None, options=()):
+        self.timeline, self.report, self.log = (rig.folder / (name + file)
+                                                for file in ("timeline.jsonl", "report.json", "simulator.log"))
+        self.timeline.unlink(missing_ok=True)  # of those before
+        command = [rig.stack.programs / "muster-simulator", "--workers", workers, "--teams", teams, "--interval-ms",
+                   interval_ms, "--connect", to or rig.stack.own_device_address("tracker-1"), "--connect-rate",
+                   connect_rate, "--report", self.report, "--timeline", self.timeline, *options]
+        with open(self.log, "w", encoding="utf-8") as log:
+            self.process = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log,
+                                            env=os.environ | {"MUSTER_WORKER_KEY": rig.stack.key,
+                                                              "MUSTER_DATABASE_URL": rig.stack.database_url})
+        self.pid = self.process.pid
+
+    def _is_sending(self):
+        try:
+            lines = self.timeline.read_text(encoding="utf-8").splitlines()[:-1]
+        except FileNotFoundError:
+            return False
+        return bool(lines) and json.loads(lines[-1])["taken"] > 0
+
+    def await_sending(self):
+        deadline = time.monotonic() + PATIENCE_S
+        while not self._is_sending():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise Invalid(f"the devices do not send: see {self.log}")
+            time.sleep(0.1)
+
+    def end(self):
+        """They stop, wait for their acks and go. Returns the simulator's report, which must be clean: all that was sent
+        is acked, and recorded."""
+        self.process.send_signal(signal.SIGINT)
+        return self.await_end(PATIENCE_S)
+
+    def await_end(self, seconds):
+        """The same of those that end by themselves."""
+        if self.process.wait(seconds) != 0:
+            raise Invalid(f"not all positions were acked and recorded: see {self.log}")
+        return json.loads(self.report.read_text(encoding="utf-8"))
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
 class Rig:
     """options: further ones of the gateways. link: as Stack's."""
 
     def __init__(self, folder, build, gateways=1, options=(), link=None, trackers=1):
         self.folder, self.tools = folder, build / "bench"
         self.children = []
-        self.devices = None
+        self.fleets, self.devices = [], None
         run = folder / "run"
         if run.exists():  # a run before was killed
             local_stack.stop(run)
@@ -126,11 +174,8 @@ class Rig:
         return self
 
     def __exit__(self, *_):
-        for child in self.children:
+        for child in [*self.children, *self.fleets]:
             child.kill()
-        if self.devices and self.devices.poll() is None:
-            self.devices.kill()
-            self.devices.wait()
         killed = self.stack.down()
         postgres.remove(self.stack.run)
         shutil.rmtree(self.stack.run / "nats", ignore_errors=True)
@@ -152,7 +197,7 @@ class Rig:
 
     def cpu_seconds(self):
         """By kind of program, with all of its processes; "load" is the simulator's."""
-        used = {"load": meter.tree_seconds(self.devices.pid)} if self.devices else {}
+        used = {"load": sum(meter.tree_seconds(devices.pid) for devices in self.fleets)}
         for name, process in self.stack.processes.items():
             kind = name.split("-")[0]
             used[kind] = used.get(kind, 0) + meter.tree_seconds(process.pid)
@@ -163,43 +208,19 @@ class Rig:
 
     # ---- devices ----
 
-    def start_devices(self, workers, teams, interval_ms=1000, connect_rate=4000, to=None, options=()):
-        """Returns once all of them are sending. to: the first tracker's address, if nothing else is said. options:
-        further ones of the simulator."""
-        timeline = self.folder / "timeline.jsonl"
-        command = [self.stack.programs / "muster-simulator", "--workers", workers, "--teams", teams, "--interval-ms",
-                   interval_ms, "--connect", to or self.stack.own_device_address("tracker-1"), "--connect-rate",
-                   connect_rate, "--report", self.folder / "report.json", "--timeline", timeline, *options]
-        timeline.unlink(missing_ok=True)  # of those before
-        with open(self.folder / "simulator.log", "w", encoding="utf-8") as log:
-            self.devices = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log,
-                                            env=os.environ | {"MUSTER_WORKER_KEY": self.stack.key,
-                                                              "MUSTER_DATABASE_URL": self.stack.database_url})
-        deadline = time.monotonic() + PATIENCE_S
+    def start_devices(self, workers, teams, **how):
+        """Returns once all of them are sending."""
+        self.devices = self.add_devices("", workers, teams, **how)
+        self.devices.await_sending()
 
-        def sending():
-            try:
-                lines = timeline.read_text(encoding="utf-8").splitlines()[:-1]
-            except FileNotFoundError:
-                return False
-            return bool(lines) and json.loads(lines[-1])["taken"] > 0
-
-        while not sending():
-            if self.devices.poll() is not None or time.monotonic() > deadline:
-                raise Invalid(f"the devices do not send: see {self.folder}/simulator.log")
-            time.sleep(0.1)
+    def add_devices(self, name, workers, teams, **how):
+        """Further ones, under a name of their own."""
+        devices = Devices(self, name, workers, teams, **how)
+        self.fleets.append(devices)
+        return devices
 
     def end_devices(self):
-        """They stop, wait for their acks and go. Returns the simulator's report, which must be clean: all that was sent
-        is acked, and recorded."""
-        self.devices.send_signal(signal.SIGINT)
-        return self.await_devices(PATIENCE_S)
-
-    def await_devices(self, seconds):
-        """The same of those that end by themselves."""
-        if self.devices.wait(seconds) != 0:
-            raise Invalid(f"not all positions were acked and recorded: see {self.folder}/simulator.log")
-        return json.loads((self.folder / "report.json").read_text(encoding="utf-8"))
+        return self.devices.end()
 
     # ---- the bench's programs ----
 

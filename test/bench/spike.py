@@ -58,7 +58,7 @@ def run(plan):
         crowd = rig.crowd(VIEWERS, TEAMS, rate=1000, interval=0)
         crowd.all()
         windows = follow(rig, crowd)
-        report = require_punctual(rig.await_devices(PATIENCE_S))
+        report = require_punctual(rig.devices.await_end(PATIENCE_S))
         views = check_views(rig, crowd, WORKERS)
     before, top = within(windows, WARM_S, RISES_S), within(windows, TOP_S, FALLS_S)
     back_s = back_after(windows, NORMAL * median(before))
