@@ -193,7 +193,7 @@ test-suites: check-drill drill
 # workloads, BENCH_QUICK=1 with shorter rounds.
 BENCH ?=
 BENCH_QUICK ?=
-BENCH_PROGRAMS := crowd blast copy frames sink spray
+BENCH_PROGRAMS := crowd blast copy frames positions sink spray
 $(BUILD)/bench/crowd: $(BUILD)/test/bench/crowd.o $(BUILD)/test/bench/view.o $(COMMON_OBJECTS)
 $(BUILD)/bench/blast: $(BUILD)/test/bench/blast.o
 $(BUILD)/bench/copy: $(BUILD)/test/bench/copy.o
@@ -204,6 +204,9 @@ $(BUILD)/bench/spray: $(BUILD)/test/bench/spray.o
 $(BUILD)/bench/frames: $(BUILD)/test/bench/frames.o $(patsubst %,$(BUILD)/gateway/%.o,$(filter-out main,$(SRC_gateway))) \
   $(EXTRA_gateway) $(COMMON_OBJECTS)
 $(BUILD)/bench/frames: LIBS_bench = $(LIBS_gateway) -Wl,--wrap=send,--wrap=epoll_ctl,--wrap=setsockopt,--wrap=close
+# The tracker but its main and what it has to do with NATS and Postgres.
+$(BUILD)/bench/positions: $(BUILD)/test/bench/positions.o \
+  $(patsubst %,$(BUILD)/tracker/%.o,ack batcher conn intake message pace rate server server_time session) $(COMMON_OBJECTS)
 $(BENCH_PROGRAMS:%=$(BUILD)/bench/%):
 	@mkdir -p $(@D)
 	$(SAY) LINK $@

@@ -18,6 +18,7 @@ import cost  # noqa: E402
 import fanout  # noqa: E402
 import figures  # noqa: E402
 import idle  # noqa: E402
+import ingest  # noqa: E402
 import recorder  # noqa: E402
 import scale  # noqa: E402
 import simulator  # noqa: E402
@@ -32,6 +33,7 @@ WORKLOADS = {
     "fanout": fanout.run_fanout,
     "megateam": fanout.run_megateam,
     "idle": idle.run,
+    "ingest": ingest.run,
     "slow": slow.run,
     "storm": storm.run,
     "recorder": recorder.run,

@@ -18,12 +18,16 @@ DEVICES, CONNECT_RATE = 15000, 8000
 PROBE_DEVICES = 500  # tell how long a message is
 MOST_ROUNDS = 12
 KEPT_UP = 0.01  # messages that came, of those that were planned
-KEY = "a key that nobody checks, 32 bytes long"
 
 
 class Sink(Child):
+    """What the simulator sends to here. ingest.py has a tracker in its place."""
+
+    key = "a key that nobody checks, 32 bytes long"
+
     def __init__(self, plan):
         self.port = local_stack.free_ports(1)[0]
+        self.address = f"127.0.0.1:{self.port}"
         super().__init__([plan.build / "bench" / "sink", self.port])
         deadline = time.monotonic() + PATIENCE_S
         while local_stack.is_free(self.port):
@@ -40,21 +44,21 @@ class Sink(Child):
 class Simulated:
     """The simulator, and the sink that it sends to."""
 
-    def __init__(self, plan, folder, devices):
-        self.folder = folder
+    def __init__(self, plan, folder, devices, sink, interval_ms=1000):
+        self.folder, self.sink, self.interval_ms = folder, sink, interval_ms
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        self.sink = Sink(plan)
+        self.before = sink.taken()[0]
         command = [plan.build / "bin" / "muster-simulator", "--workers", devices, "--teams", max(1, devices // 50),
-                   "--connect", f"127.0.0.1:{self.sink.port}", "--connect-rate", CONNECT_RATE, "--report",
+                   "--interval-ms", interval_ms, "--connect", sink.address, "--connect-rate", CONNECT_RATE, "--report",
                    folder / "report.json"]
         with open(folder / "log", "w", encoding="utf-8") as log:
             self.process = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log,
-                                            env=os.environ | {"MUSTER_WORKER_KEY": KEY})
+                                            env=os.environ | {"MUSTER_WORKER_KEY": sink.key})
         self.pid, self.devices = self.process.pid, devices
 
     def is_sending(self):
-        return self.sink.taken()[0] > self.devices + self.devices / 10  # each has said Hello
+        return self.sink.taken()[0] > self.before + self.devices * 1.1  # a sink counts each Hello, too
 
     def end(self):
         """By two Ctrl-C: a sink does not ack each position in the end. Its plan must have been kept."""
@@ -106,7 +110,7 @@ def await_sending(sides):
 
 def message_bytes(plan):
     """Of a report with one position, on average."""
-    side = Simulated(plan, plan.folder("simulator") / "probe", PROBE_DEVICES)
+    side = Simulated(plan, plan.folder("simulator") / "probe", PROBE_DEVICES, Sink(plan))
     try:
         await_sending([side])
         messages, size = side.sink.taken()
@@ -133,8 +137,8 @@ def watch(sides, window_s):
 
 def one_round(plan, number, size):
     folder = plan.folder("simulator")
-    makers = [lambda: Simulated(plan, folder / "ours", DEVICES), lambda: Sprayed(plan, size),
-              lambda: Simulated(plan, folder / "again", DEVICES)]
+    makers = [lambda: Simulated(plan, folder / "ours", DEVICES, Sink(plan)), lambda: Sprayed(plan, size),
+              lambda: Simulated(plan, folder / "again", DEVICES, Sink(plan))]
     order = [(first + number) % 3 for first in range(3)]
     sides = {}
     try:
