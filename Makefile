@@ -193,11 +193,12 @@ test-suites: check-drill drill
 # workloads, BENCH_QUICK=1 with shorter rounds.
 BENCH ?=
 BENCH_QUICK ?=
-BENCH_PROGRAMS := crowd blast copy frames positions sink spray
+BENCH_PROGRAMS := crowd blast copy frames knock positions sink spray
 $(BUILD)/bench/crowd: $(BUILD)/test/bench/crowd.o $(BUILD)/test/bench/view.o $(COMMON_OBJECTS)
 $(BUILD)/bench/blast: $(BUILD)/test/bench/blast.o
 $(BUILD)/bench/copy: $(BUILD)/test/bench/copy.o
 $(BUILD)/bench/copy: LIBS_bench = -lpq
+$(BUILD)/bench/knock: $(BUILD)/test/bench/knock.o $(COMMON_OBJECTS)
 $(BUILD)/bench/sink: $(BUILD)/test/bench/sink.o
 $(BUILD)/bench/spray: $(BUILD)/test/bench/spray.o
 # The gateway but its main, and without the system calls that frames.c counts.

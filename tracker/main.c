@@ -22,13 +22,15 @@ extern const struct embedded schema_files[];  // generated from tracker/schema/
 
 #define FILES_MIN 256u
 #define FILES_MOST 1048576u
-#define OWN_FILES 64u  // NATS, Postgres, HTTP, logs
+#define CONNECTS_BURSTS 200  // a second: 5 ms' worth of connects are let in at once, a little more than a round brings
+#define OWN_FILES 64u        // NATS, Postgres, HTTP, logs
 
 struct tracker_config {
   char *id, *listen, *admin, *nats_url, *database_url, *token_key, *log_level;
   long retention_days, round_ms, log_interval_ms, backlog_bytes, log_max_age_s, log_max_bytes, log_keep_s;
   long idle_timeout_ms, hello_timeout_ms, ack_delay_ms, ack_reports, max_connections;
-  long device_positions_per_s, device_positions_burst, device_bytes_per_s, device_bytes_burst, positions_per_s;
+  long device_positions_per_s, device_positions_burst, device_bytes_per_s, device_bytes_burst, positions_per_s,
+      connects_per_s;
 };
 
 #define AT(field) offsetof(struct tracker_config, field)
@@ -73,6 +75,8 @@ static const struct setting settings[] = {
      "So many bytes it may send at once.", NULL},
     {"positions-per-s", SETTING_INT, AT(positions_per_s), "0", 0, 10000000,
      "All devices together are read no faster than this, but for a second's worth at once; 0: no limit.", NULL},
+    {"connects-per-s", SETTING_INT, AT(connects_per_s), "4000", 0, 1000000,
+     "Devices that come together are let in at this rate, so that the others do not wait for them; 0: no limit.", NULL},
     {"log-level", SETTING_STRING, AT(log_level), "info", 0, 0, "Least level logged: debug, info, warn, error.", NULL},
 };
 static const struct config config_table = {
@@ -194,6 +198,7 @@ static int start_server(struct tracker *tracker) {
       .hello_timeout_ms = config->hello_timeout_ms,
       .ack_delay_ms = config->ack_delay_ms,
       .ack_reports = config->ack_reports,
+      .connects = rate_limit_make(config->connects_per_s, 1 + config->connects_per_s / CONNECTS_BURSTS),
       .limits = {.device_positions = rate_limit_make(config->device_positions_per_s, config->device_positions_burst),
                  .device_bytes = rate_limit_make(config->device_bytes_per_s, config->device_bytes_burst),
                  .positions = rate_limit_make(config->positions_per_s, config->positions_per_s)},

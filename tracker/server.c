@@ -14,6 +14,7 @@
 
 #define BACKLOG 4096
 #define SWEEP_MS 1000
+#define ACCEPT_AGAIN_MS 1
 #define LINGER_US 2000000       // that long an ended connection may stay to let the peer read our last words
 #define DRAIN_LIMIT_US 5000000  // that long stopping waits for acks
 #define DRAIN_LOOK_MS 10
@@ -38,6 +39,8 @@ struct server {
   struct pace *pace;
   uv_tcp_t listener;
   uv_timer_t sweep, drain;
+  uv_timer_t accept_again;  // runs while the next connection waits for its time
+  struct rate accepts;
   struct slot *slots;
   uint32_t slot_count, slots_used;  // as many may be taken; the first of them that ever were
   uint32_t first_free;              // a chain; slot_count at its end
@@ -46,6 +49,8 @@ struct server {
   struct device *workers;           // by "team/worker"
   int64_t positions;                // that came, good or bad
   struct server_time time;
+  uint64_t round_ms;  // the loop's time of this round …
+  int64_t round_us;   // … and server time
   bool pressed, stopping, said_goodbye;
   int64_t drain_until_us;
   void (*stopped)(void *context);
@@ -64,6 +69,16 @@ static struct device *device_of(struct session *session) {
 
 static int64_t server_now(struct server *server) {
   return server_time_read(&server->time, clock_wall_us(), clock_mono_us());
+}
+
+// The same for all that a round of the loop brings: two clocks are not read for each position.
+static int64_t round_now(struct server *server) {
+  uint64_t round_ms = uv_now(server->loop);
+  if (round_ms != server->round_ms) {
+    server->round_ms = round_ms;
+    server->round_us = server_now(server);
+  }
+  return server->round_us;
 }
 
 // ---- slots: name devices by number and generation, so that a late ack never reaches a later connection ----
@@ -239,7 +254,7 @@ static size_t on_received(struct conn *conn, const uint8_t *bytes, size_t len) {
   struct device *device = device_of_conn(conn);
   uint64_t reports = device->session.reports;
   int64_t positions = device->server->positions;
-  size_t used = session_receive(&device->session, bytes, len, server_now(device->server));
+  size_t used = session_receive(&device->session, bytes, len, round_now(device->server));
   metric_add(device->server->reports_total, (int64_t)(device->session.reports - reports));
   if (device->server->pressed) device->server->resume_at = device->handle.slot + 1;
   if (device->session.over) {
@@ -283,9 +298,25 @@ static void reject(uv_stream_t *listener) {
   uv_close((uv_handle_t *)tcp, (uv_close_cb)free);
 }
 
+static void on_accept_again(uv_timer_t *timer);
+
+// Letting a device in takes ten times as long as a position of it, so thousands who come together are let in one after
+// the other, for those who are here not to wait for them. libuv asks for no more while one is not accepted; the others
+// wait in the kernel.
+static bool must_wait(struct server *server) {
+  const struct rate_limit *limit = &server->config.connects;
+  int64_t now_us = clock_mono_us();
+  if (rate_ready_us(&server->accepts, limit) > now_us) {
+    uv_timer_start(&server->accept_again, on_accept_again, ACCEPT_AGAIN_MS, 0);
+    return true;
+  }
+  rate_take(&server->accepts, limit, 1, now_us);
+  return false;
+}
+
 static void on_connection(uv_stream_t *listener, int status) {
   struct server *server = listener->data;
-  if (status < 0) return;
+  if (status < 0 || must_wait(server)) return;
   metric_add(server->connects_total, 1);
   if (server->devices >= server->config.max_connections) {
     metric_add(server->rejected_total, 1);
@@ -302,6 +333,11 @@ static void on_connection(uv_stream_t *listener, int status) {
   device->conn.read_bytes =
       (uint32_t)pace_read_bytes(server->pace, &device->pace, CONN_READ_BYTES, device->hello_since_us);
   if (server->pressed) conn_pause(&device->conn);
+}
+
+static void on_accept_again(uv_timer_t *timer) {
+  struct server *server = timer->data;
+  on_connection((uv_stream_t *)&server->listener, 0);
 }
 
 // ---- time ----
@@ -443,7 +479,8 @@ struct server *server_new(uv_loop_t *loop, const struct server_config *config, s
   uv_tcp_init(loop, &server->listener);
   uv_timer_init(loop, &server->sweep);
   uv_timer_init(loop, &server->drain);
-  server->listener.data = server->sweep.data = server->drain.data = server;
+  uv_timer_init(loop, &server->accept_again);
+  server->accept_again.data = server->listener.data = server->sweep.data = server->drain.data = server;
   uv_timer_start(&server->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
   int error = start_listening(server);
   if (!error) return server;
@@ -501,6 +538,7 @@ void server_stop(struct server *server, void (*stopped)(void *context), void *co
   server->stopped = stopped;
   server->stopped_context = context;
   uv_close((uv_handle_t *)&server->listener, NULL);
+  uv_close((uv_handle_t *)&server->accept_again, NULL);
   for (uint32_t i = 0; i < server->slots_used; i++) {
     struct device *device = server->slots[i].device;
     if (!device || device->ended_us) continue;
@@ -515,6 +553,7 @@ void server_stop(struct server *server, void (*stopped)(void *context), void *co
 void server_free(struct server *server) {
   if (!server) return;
   pace_free(server->pace);
+  report_fini(&server->host.report);
   free(server->slots);
   free(server);
 }

@@ -234,3 +234,25 @@ def test_a_stop_sends_those_away_who_are_held_back(start):
     while (message := device.receive()) is not None:
         said.append(message.WhichOneof("body"))
     assert said == ["ack", "go_away"]
+
+
+def test_devices_that_come_together_are_let_in_at_the_rate(start):
+    stack = start("--connects-per-s", 20)
+    here = connect(stack, "here")
+    began = time.monotonic()
+    crowd = [Device(stack.own_device_address(TRACKER)) for _ in range(40)]
+    for number, device in enumerate(crowd):
+        device.send(hello=device_pb2.Hello(token=worker_token(stack.key, f"w-{number}", "team-1"), protocol=1))
+    assert ask(here) < 1, "who is here waits for those who come"
+    for device in crowd:
+        assert device.receive().HasField("welcome")
+    assert 1.5 < time.monotonic() - began < 6
+    assert value(stack, "muster_tracker_rejected_connections_total") == 0
+
+
+def test_a_stop_does_not_wait_for_those_who_are_not_let_in_yet(start):
+    stack = start("--connects-per-s", 1)
+    crowd = [Device(stack.own_device_address(TRACKER)) for _ in range(5)]
+    stack.kill(TRACKER, 15)
+    assert stack.process(TRACKER).exit_status() == 0
+    assert any(device.receive() is None for device in crowd)
