@@ -13,6 +13,7 @@ ROOT = HERE.parents[1]
 sys.dont_write_bytecode = True
 sys.path[:0] = [str(HERE), str(ROOT / "deploy/local")]
 
+import accept  # noqa: E402
 import city  # noqa: E402
 import cost  # noqa: E402
 import fanout  # noqa: E402
@@ -36,6 +37,8 @@ WORKLOADS = {
     "ingest": ingest.run,
     "slow": slow.run,
     "storm": storm.run,
+    "accept": accept.run,
+    "devices": accept.run_devices,
     "recorder": recorder.run,
     "counts": cost.run,
     "simulator": simulator.run,
