@@ -191,7 +191,10 @@ def start_with_files(files, *options):
 
 def test_too_few_files_for_anything_are_said_and_end_it():
     tracker, _ = start_with_files("100:200")
-    said = tracker.communicate(timeout=10)[0]
+    try:
+        said = tracker.communicate(timeout=10)[0]
+    finally:
+        tracker.kill()
     assert tracker.returncode == 1
     assert "level=error" in said and "event=too_few_files limit=200 needed=256" in said
 
