@@ -9,6 +9,7 @@
 
 struct batch_team {
   char name[IDENT_MAX_BYTES + 1];
+  uint8_t name_len;
   uint64_t number;             // of the newest live batch
   struct live_batch *pending;  // NULL if the team has no news
   struct batch_team *next_recent;
@@ -86,6 +87,7 @@ struct batch_team *batcher_team(struct batcher *batcher, const char *name) {
   if (team) return team;
   team = zalloc(sizeof *team);
   strncpy(team->name, name, sizeof team->name - 1);
+  team->name_len = (uint8_t)strlen(team->name);
   HASH_ADD_STR(batcher->teams, name, team);
   return team;
 }
@@ -138,7 +140,7 @@ static struct buffer *open_log(struct batcher *batcher) {
 }
 
 uint64_t batcher_append(struct batcher *batcher, struct batch_team *team, struct update *update) {
-  update->team = (struct slice){team->name, strlen(team->name)};
+  update->team = (struct slice){team->name, team->name_len};
   batch_append_update(pending_live(batcher, team), open_log(batcher), update);
   return batcher->log_number;
 }

@@ -26,11 +26,12 @@ struct intake {
   uv_timer_t tick;         // for tails and heartbeats
   unsigned ticks;
   struct publish_work work;  // with the publisher while `busy`
+  bool fed;                  // this round brought something
   bool busy, heartbeat_due, log_waits, pressed, storing_fails;
   bool log_pending;      // some closed log batch may be without the publisher
   bool pressure_logged;  // the last time that reading stopped was: its end will be, too
   int64_t log_pressure_at_us;
-  int64_t round_us;  // monotonic; when the last round ended
+  int64_t round_us;  // monotonic; when the last round that brought something ended
   uint64_t live_lost;
   uint64_t positions;
   struct metric *positions_total, *live_lost_total, *retries_total, *backlog, *pressures_total;
@@ -73,6 +74,7 @@ uint64_t intake_append(struct intake *intake, struct batch_team *team, struct up
     intake->positions++;
     metric_add(intake->positions_total, 1);
   }
+  intake->fed = true;
   watch_backlog(intake);  // now, not once a round: in a round every device may bring megabytes
   if (!intake->log_waits) {
     intake->log_waits = true;
@@ -157,9 +159,11 @@ static void hand_over(struct intake *intake) {
   publisher_submit(intake->publisher, work);
 }
 
-// One round of events takes in what all devices have sent, and hands it over, at the cost of one: so a round is given
-// time to gather. After a silence it comes at once.
+// One round of events takes in what all devices have sent, and hands it over, at the cost of one: so while they keep
+// sending, a round is given time to gather. After a silence it comes at once.
 static void pause_between_rounds(struct intake *intake) {
+  if (!intake->fed) return;
+  intake->fed = false;
   int64_t now_us = clock_mono_us(), left_us = intake->round_us + intake->config.round_ms * 1000LL - now_us;
   if (left_us > 0) {
     nanosleep(&(struct timespec){.tv_nsec = left_us * 1000}, NULL);

@@ -2,6 +2,7 @@
 #include "message.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "frame.h"
 
@@ -9,54 +10,71 @@ enum { DEVICE_HELLO = 1, DEVICE_REPORT = 2, DEVICE_PING = 3 };
 enum { REPORT_NUMBER = 1, REPORT_POSITIONS = 2, REPORT_ACK_NOW = 3 };
 
 enum message_kind message_open(const uint8_t *body, size_t len, struct wire_reader *out_message) {
+  static const enum message_kind kinds[] = {
+      [DEVICE_HELLO] = MESSAGE_HELLO, [DEVICE_REPORT] = MESSAGE_REPORT, [DEVICE_PING] = MESSAGE_PING};
   struct wire_reader reader = wire_reader(body, len);
-  struct wire_field field;
   enum message_kind kind = MESSAGE_BAD;
-  enum wire_status status;
-  while ((status = wire_next(&reader, &field)) == WIRE_FIELD) {
-    if (field.id > DEVICE_PING) continue;  // a field of a later protocol beside the body
-    if (field.type != WIRE_BYTES || kind != MESSAGE_BAD) return MESSAGE_BAD;
-    static const enum message_kind kinds[] = {
-        [DEVICE_HELLO] = MESSAGE_HELLO, [DEVICE_REPORT] = MESSAGE_REPORT, [DEVICE_PING] = MESSAGE_PING};
-    kind = kinds[field.id];
-    *out_message = field.bytes;
+  while (reader.at != reader.end) {
+    uint64_t tag;
+    if (!wire_varint(&reader, &tag)) return MESSAGE_BAD;
+    if (tag >> 3 > DEVICE_PING) {  // a field of a later protocol beside the body
+      if (!wire_skip(&reader, tag)) return MESSAGE_BAD;
+      continue;
+    }
+    if (tag < WIRE_TAG(DEVICE_HELLO, 0) || (tag & 7) != WIRE_BYTES || kind != MESSAGE_BAD) return MESSAGE_BAD;
+    if (!wire_bytes(&reader, out_message)) return MESSAGE_BAD;
+    kind = kinds[tag >> 3];
   }
-  return status == WIRE_END ? kind : MESSAGE_BAD;
+  return kind;
 }
 
-bool message_report_head(struct wire_reader message, struct report_head *out_head) {
-  struct report_head head = {0};
-  struct wire_field field;
-  enum wire_status status;
-  while ((status = wire_next(&message, &field)) == WIRE_FIELD) {
-    switch (field.id << 3 | field.type) {
-      case REPORT_NUMBER << 3 | WIRE_VARINT:
-        head.number = field.number;
-        break;
-      case REPORT_ACK_NOW << 3 | WIRE_VARINT:
-        head.ack_now = field.number != 0;
-        break;
-      case REPORT_POSITIONS << 3 | WIRE_BYTES: {
-        struct position position;
-        if (!position_decode(field.bytes, &position)) return false;
-        head.positions++;
-        break;
-      }
-      default:
-        break;
-    }
+static struct position *next_position(struct report *report) {
+  if (report->count == report->capacity) {
+    report->capacity = report->capacity ? 2 * report->capacity : 16;
+    report->positions = realloc(report->positions, report->capacity * sizeof *report->positions);
+    if (!report->positions) abort();
   }
-  if (status != WIRE_END) return false;
-  *out_head = head;
+  return &report->positions[report->count++];
+}
+
+static bool read_position(struct wire_reader *message, struct report *report) {
+  struct wire_reader body;
+  return wire_bytes(message, &body) && position_decode(body, next_position(report));
+}
+
+static bool read_ack_now(struct wire_reader *message, struct report *report) {
+  uint64_t value;
+  if (!wire_varint(message, &value)) return false;
+  report->ack_now = value != 0;
   return true;
 }
 
-bool message_next_position(struct wire_reader *message, struct position *out_position) {
-  struct wire_field field;
-  while (wire_next(message, &field) == WIRE_FIELD) {
-    if (field.id == REPORT_POSITIONS && field.type == WIRE_BYTES) return position_decode(field.bytes, out_position);
+static bool read_report_field(struct wire_reader *message, uint64_t tag, struct report *report) {
+  switch (tag) {
+    case WIRE_TAG(REPORT_NUMBER, WIRE_VARINT):
+      return wire_varint(message, &report->number);
+    case WIRE_TAG(REPORT_POSITIONS, WIRE_BYTES):
+      return read_position(message, report);
+    case WIRE_TAG(REPORT_ACK_NOW, WIRE_VARINT):
+      return read_ack_now(message, report);
+    default:
+      return wire_skip(message, tag);
   }
-  return false;
+}
+
+bool message_report(struct wire_reader message, struct report *report) {
+  report->number = report->count = 0;
+  report->ack_now = false;
+  while (message.at != message.end) {
+    uint64_t tag;
+    if (!wire_varint(&message, &tag) || !read_report_field(&message, tag, report)) return false;
+  }
+  return true;
+}
+
+void report_fini(struct report *report) {
+  free(report->positions);
+  *report = (struct report){0};
 }
 
 // Packs and frames a message that is known to be small: texts in it are cut before.

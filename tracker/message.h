@@ -16,17 +16,15 @@ enum message_kind { MESSAGE_BAD, MESSAGE_HELLO, MESSAGE_REPORT, MESSAGE_PING };
 // Tells what a frame's body is and finds the message inside. MESSAGE_BAD: no DeviceMessage, or not one known body.
 enum message_kind message_open(const uint8_t *body, size_t len, struct wire_reader *out_message);
 
-// Reads what a report says of itself and checks that all of it is well-formed, so that message_next_position on a copy
-// of `message` cannot fail. False if it is not.
-struct report_head {
+struct report {
   uint64_t number;
   bool ack_now;
-  uint32_t positions;
+  uint32_t count, capacity;
+  struct position *positions;  // memory of its own, which the next report uses again
 };
-bool message_report_head(struct wire_reader message, struct report_head *out_head) __attribute__((warn_unused_result));
-// The next position of a report; false at its end.
-bool message_next_position(struct wire_reader *message, struct position *out_position)
-    __attribute__((warn_unused_result));
+// Reads a report into one that was used before, or zeros. False if it is no message: nothing of it counts then.
+bool message_report(struct wire_reader message, struct report *report) __attribute__((warn_unused_result));
+void report_fini(struct report *report);
 
 // Room for every message that a tracker sends, with its frame header.
 #define MESSAGE_SEND_BYTES 512

@@ -49,6 +49,8 @@ struct server {
   struct device *workers;           // by "team/worker"
   int64_t positions;                // that came, good or bad
   struct server_time time;
+  uint64_t round_ms;  // the loop's time of this round …
+  int64_t round_us;   // … and server time
   bool pressed, stopping, said_goodbye;
   int64_t drain_until_us;
   void (*stopped)(void *context);
@@ -67,6 +69,16 @@ static struct device *device_of(struct session *session) {
 
 static int64_t server_now(struct server *server) {
   return server_time_read(&server->time, clock_wall_us(), clock_mono_us());
+}
+
+// The same for all that a round of the loop brings: two clocks are not read for each position.
+static int64_t round_now(struct server *server) {
+  uint64_t round_ms = uv_now(server->loop);
+  if (round_ms != server->round_ms) {
+    server->round_ms = round_ms;
+    server->round_us = server_now(server);
+  }
+  return server->round_us;
 }
 
 // ---- slots: name devices by number and generation, so that a late ack never reaches a later connection ----
@@ -242,7 +254,7 @@ static size_t on_received(struct conn *conn, const uint8_t *bytes, size_t len) {
   struct device *device = device_of_conn(conn);
   uint64_t reports = device->session.reports;
   int64_t positions = device->server->positions;
-  size_t used = session_receive(&device->session, bytes, len, server_now(device->server));
+  size_t used = session_receive(&device->session, bytes, len, round_now(device->server));
   metric_add(device->server->reports_total, (int64_t)(device->session.reports - reports));
   if (device->server->pressed) device->server->resume_at = device->handle.slot + 1;
   if (device->session.over) {
@@ -541,6 +553,7 @@ void server_stop(struct server *server, void (*stopped)(void *context), void *co
 void server_free(struct server *server) {
   if (!server) return;
   pace_free(server->pace);
+  report_fini(&server->host.report);
   free(server->slots);
   free(server);
 }

@@ -101,19 +101,18 @@ static void ack_soon(struct session *session) {
 
 // Takes the good positions of a report and refuses the others. Returns the log batch of the last one, 0 if none is
 // good.
-static uint64_t take_positions(struct session *session, struct wire_reader message, uint64_t report, int64_t now_us) {
+static uint64_t take_positions(struct session *session, const struct report *report, int64_t now_us) {
   struct session_host *host = session->host;
   int64_t latest_us = now_us + (int64_t)host->limits.future_ms * 1000;
-  struct position position;
   uint64_t batch = 0;
   // An answer may find the connection broken, which ends the session.
-  for (uint32_t index = 0; !session->over && message_next_position(&message, &position); index++) {
-    enum position_fault fault = position_check(&position, host->oldest_us, latest_us);
+  for (uint32_t i = 0; !session->over && i < report->count; i++) {
+    enum position_fault fault = position_check(&report->positions[i], host->oldest_us, latest_us);
     if (fault == POSITION_GOOD) {
-      batch = host->position(session, &position, now_us);
+      batch = host->position(session, &report->positions[i], now_us);
     } else {
       uint8_t out[MESSAGE_SEND_BYTES];
-      host->send(session, out, message_refused(out, report, index, fault));
+      host->send(session, out, message_refused(out, report->number, i, fault));
       host->refused(session, fault);
     }
   }
@@ -121,20 +120,20 @@ static uint64_t take_positions(struct session *session, struct wire_reader messa
 }
 
 static void receive_report(struct session *session, struct wire_reader message, int64_t now_us) {
-  struct report_head head;
-  if (!message_report_head(message, &head)) {
+  struct report *report = &session->host->report;
+  if (!message_report(message, report)) {
     session_fail(session, MUSTER__ERROR_CODE__ERROR_MALFORMED, "this Report is no message");
-  } else if (head.number != session->reports + 1) {
+  } else if (report->number != session->reports + 1) {
     session_fail(session, MUSTER__ERROR_CODE__ERROR_REPORT_NUMBER, "reports are numbered 1, 2, 3 … per connection");
-  } else if (head.positions == 0) {
+  } else if (report->count == 0) {
     session_fail(session, MUSTER__ERROR_CODE__ERROR_REPORT_EMPTY, "a report has at least one position");
   } else {
-    session->reports = head.number;
+    session->reports = report->number;
     // First let go of what became durable since: two marks are enough only if old ones leave.
     ack_advance(&session->ack, session->host->durable(session));
-    ack_note(&session->ack, head.number, take_positions(session, message, head.number, now_us));
+    ack_note(&session->ack, report->number, take_positions(session, report, now_us));
     if (session->unacked_since_us == 0) session->unacked_since_us = now_us;
-    if (head.ack_now || head.number - session->ack.sent >= session->host->ack_reports) ack_soon(session);
+    if (report->ack_now || report->number - session->ack.sent >= session->host->ack_reports) ack_soon(session);
   }
 }
 

@@ -19,6 +19,7 @@ struct session_host {
   uint32_t ack_reports;  // ack after so many reports …
   int64_t ack_delay_us;  // … or so long after the first that is not acked
   int64_t oldest_us;     // positions before are too old; kept up to date by the host
+  struct report report;  // the one at hand; the host ends with report_fini
 
   // Checks the token and makes the worker known; false: refuse with *out_code. Called once, on Hello.
   bool (*open)(struct session *session, const char *token, size_t token_len, const char *agent,
