@@ -19,21 +19,21 @@
 #define MAX_MESSAGES 16384  // in one transaction
 // After so many updates no further message is added. A recorder that is behind takes more, as long as Postgres is
 // quick: workers have several positions in a large batch, of which only the last is written as such.
-#define MIN_UPDATES 32000
+#define MIN_UPDATES 64000
 #define MAX_UPDATES 128000
-#define STEP 4
-#define QUICK_US 250000  // after a full batch that took no longer, one may be larger by STEP
-#define SLOW_US 1000000  // after one that took longer, smaller
-// So fast is the log read, at most. nats-server pauses for a second where several megabytes wait for a client: with its
-// default limits, or less, that is what happens to one that catches up.
-#define READ_BITS_PER_S 400000000
+#define STEP 2
+#define QUICK_US 300000  // after a full batch that took no longer, one may be larger by STEP
+#define SLOW_US 1500000  // after one that took longer, smaller
+// So fast is the log read, at most: nats-server stops for a second once some megabytes wait for who catches up.
+#define READ_BITS_PER_S 600000000
+#define PLENTY 1000    // updates that are worth a transaction
 #define PACE_US 20000  // with little to do, batches are written this far apart, because a transaction costs
 #define ELECT_EVERY_MS 500
 #define RETRY_MS 500
 #define STOP_WAIT_MS 3000
-#define WAIT_MS 250  // for a message
-// Postgres ends our session if we say nothing for 3 s: no wait for NATS may be longer than this, and after each we
-// talk.
+#define WAIT_MS 250      // for a message
+#define WAIT_MORE_MS 20  // for one of which NATS said that it is there
+// Postgres ends our session if we say nothing for 3 s: no wait for NATS is longer than this, and after each we talk.
 #define NATS_WAIT_MS 1000
 #define TALK_EVERY_US 500000
 #define PENDING_BYTES (64 * 1024 * 1024)
@@ -83,6 +83,7 @@ struct recorder {
   struct known *known;
   struct collected batches[2], *next;  // one is written while the next is collected
   natsStatus reading;                  // NATS_OK until the log could not be read
+  uint64_t pending;                    // messages that are still to come, as NATS said with the last one
   size_t update_limit;
   int64_t took_us;  // for the last batch
 
@@ -106,12 +107,6 @@ static const char *fault_of(const struct update *update) {
   return good ? NULL : "a time is out of range";
 }
 
-static char *copy_text(const char *text) {
-  char *copy = strdup(text);
-  if (!copy) abort();
-  return copy;
-}
-
 // A place for one more update, which counts once update_count does.
 static struct store_update *next_place(struct collected *batch) {
   if (batch->update_count == batch->update_capacity) {
@@ -123,7 +118,8 @@ static struct store_update *next_place(struct collected *batch) {
 }
 
 static void refuse(struct recorder *r, struct store_update *update, const char *fault) {
-  update->refused = copy_text(fault);
+  update->refused = strdup(fault);
+  if (!update->refused) abort();
   metric_add(r->bad_total, 1);
   log_error("log_batch_bad", "sequence=%llu fault=\"%s\"", (unsigned long long)update->sequence, fault);
 }
@@ -188,7 +184,8 @@ static bool collect_message(struct recorder *r, natsMsg *message) {
     return false;
   }
   uint64_t sequence = meta->Sequence.Stream, before = r->next->sequence;
-  metric_set(r->behind, (int64_t)meta->NumPending);
+  r->pending = meta->NumPending;
+  metric_set(r->behind, (int64_t)r->pending);
   jsMsgMetaData_Destroy(meta);
   if (sequence <= before) {  // delivered twice
     natsMsg_Destroy(message);
@@ -225,18 +222,20 @@ static bool collect_meanwhile(void *context) {
   return status == NATS_OK;
 }
 
-// Waits for a message, unless there is one, then takes what else is there, and, with little to do, what comes until
+// How long to wait for one message more; 0: only if it is here.
+static int64_t patience_ms(const struct recorder *r) {
+  int64_t left_us = r->last_write_us + PACE_US - clock_mono_us();
+  if (r->pending > 0 && r->next->update_count < MIN_UPDATES) return WAIT_MORE_MS;
+  return left_us > 0 && r->next->update_count < PLENTY ? left_us / 1000 + 1 : 0;
+}
+
+// Waits for a message, unless there is one, then takes all that there are, and, with little to do, what comes until
 // PACE_US after the last write. NATS_OK with at least one message, NATS_TIMEOUT with none.
 static natsStatus collect(struct recorder *r) {
   if (r->reading != NATS_OK) return r->reading;
   natsStatus status = r->next->message_count > 0 ? NATS_OK : collect_one(r, WAIT_MS);
-  int64_t until_us = r->last_write_us + PACE_US;
   while (status == NATS_OK && !is_full(r)) {
-    int queued = 0;
-    if (natsSubscription_GetPending(r->sub, &queued, NULL) != NATS_OK) return NATS_OK;  // write what is here first
-    int64_t left_us = until_us - clock_mono_us();
-    if (queued == 0 && left_us <= 0) return NATS_OK;
-    status = collect_one(r, left_us > 0 ? left_us / 1000 + 1 : 0);
+    status = collect_one(r, patience_ms(r));
     if (status == NATS_TIMEOUT) return NATS_OK;
   }
   return status;
@@ -245,6 +244,11 @@ static natsStatus collect(struct recorder *r) {
 static void forget_batch(struct collected *batch) {
   for (size_t i = 0; i < batch->update_count; i++) free(batch->updates[i].refused);
   for (size_t i = 0; i < batch->message_count; i++) natsMsg_Destroy(batch->messages[i]);
+  if (batch->update_capacity > PLENTY && batch->update_count < batch->update_capacity / 8) {  // no longer behind
+    free(batch->updates);
+    batch->updates = NULL;
+    batch->update_capacity = 0;
+  }
   batch->message_count = batch->update_count = 0;
   batch->first_day = STORE_DAYS;
   batch->last_day = -1;
