@@ -213,6 +213,68 @@ def test_recording_goes_on_from_a_stream_that_was_made_anew(start):
     assert position(stack) < before
 
 
+# ---- what is new, old, or there already ----
+
+MICROSECONDS = "(extract(epoch FROM taken_at) * 1000000)::bigint"
+
+
+def history(stack):
+    return [row[0] for row in ask(stack, f"SELECT {MICROSECONDS} FROM position_history ORDER BY 1")]
+
+
+def last(stack):
+    return [row[0] for row in ask(stack, f"SELECT {MICROSECONDS} FROM latest_position")]
+
+
+class Ghost:
+    """One worker's positions, each log batch in a transaction of its own."""
+
+    def __init__(self, stack):
+        self.stack, self.tracker, self.number = stack, FakeTracker(stack.nats_url), 0
+        self.base = time.time_ns() // 1000 - 10_000_000
+
+    def log(self, *seconds):
+        self.number += 1
+        self.tracker.log(self.number, [self.tracker.update("ann", self.at(n), "red") for n in seconds])
+        wait_for(lambda: position(self.stack) == stream_info(self.stack)["state"]["last_seq"])
+
+    def at(self, n):
+        return self.base + n * 1_000_000
+
+
+def test_backlog_behind_newer_positions_and_all_that_comes_again_is_recorded_once(start):
+    stack = start(trackers=1)
+    ghost = Ghost(stack)
+    for batch in ([5], [6, 4, 6, 5, 3], [2, 1, 8, 8, 7], [1, 2, 3, 4, 5, 6, 7, 8], [9]):
+        ghost.log(*batch)
+    ghost.tracker.close()
+    assert history(stack) == [ghost.at(n) for n in range(1, 10)]
+    assert last(stack) == [ghost.at(9)]
+    found = metrics(stack.own_url("tracker-1"))
+    assert (found["muster_recorder_rows_total"], found["muster_recorder_duplicates_total"]) == (9, 11)
+    assert set_aside(stack) == []
+
+
+def test_tables_that_somebody_else_changes_do_not_stop_the_recorder(start):
+    stack = start(trackers=1)
+    ghost = Ghost(stack)
+    ghost.log(1)
+    with database(stack) as connection:
+        connection.execute("INSERT INTO position_history SELECT worker_id, taken_at + interval '1 s', 0, 0, 0, 0, 0, 0, 0,"
+                           " received_at FROM position_history")
+    ghost.log(2, 3)  # 2 is there already, but is newer than all that is known
+    assert history(stack) == [ghost.at(n) for n in (1, 2, 3)] and last(stack) == [ghost.at(3)]
+    with database(stack) as connection:
+        connection.execute("DELETE FROM latest_position")
+    ghost.log(4)
+    wait_for(lambda: len(of_all(stack, "muster_recorder_leader")) == 1)
+    leader(stack)
+    ghost.log(5)
+    ghost.tracker.close()
+    assert history(stack) == [ghost.at(n) for n in (1, 2, 3, 4, 5)] and last(stack) == [ghost.at(5)]
+    assert set_aside(stack) == []
+
+
 # ---- what is refused ----
 
 
