@@ -213,7 +213,15 @@ $(BENCH_PROGRAMS:%=$(BUILD)/bench/%):
 	$(SAY) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LIBS_bench) $(LIBS_common) -o $@
 
-.PHONY: bench
+# Instructions per frame and per position, counted: within 3 % of what test/bench/instructions.json has. A change that is
+# meant to change them records them anew. Only plain builds are comparable.
+INSTRUCTIONS = /usr/bin/python3 test/bench/instructions.py --build $(BUILD)
+check-instructions: $(if $(SANITIZE),,$(BUILD)/bench/frames $(BUILD)/bench/positions)
+	@$(if $(SANITIZE),echo 'instructions are not counted with SANITIZE',$(INSTRUCTIONS))
+instructions-record: $(BUILD)/bench/frames $(BUILD)/bench/positions
+	$(INSTRUCTIONS) --record
+
+.PHONY: bench check-instructions instructions-record
 bench:
 	@deploy/deps.sh build bench
 	@$(MAKE) --no-print-directory --silent all $(BENCH_PROGRAMS:%=$(BUILD)/bench/%)
@@ -228,8 +236,8 @@ test-suites: unit fuzz system
 
 .PHONY: check check-all
 check:
-	deploy/deps.sh build test
-	$(MAKE) --no-print-directory check-all
+	deploy/deps.sh build test bench
+	$(MAKE) --no-print-directory check-all check-instructions
 check-all: all
 	@$(file >$(BUILD)/compiler-flags,$(CPPFLAGS) $(CFLAGS))
 	/usr/bin/python3 test/check.py --compiler-flags $(BUILD)/compiler-flags
@@ -289,6 +297,7 @@ help:
 	@echo 'make drill    breaks a stack under load and checks that nothing is lost (FAULTS=$(FAULTS) SEED=number)'
 	@echo 'make bench    how fast it is, as ratios (BENCH=fanout,storm BENCH_QUICK=1)'
 	@echo 'make check    format, warnings of gcc and clang, headers, include fences, docs that match the programs'
+	@echo '              and the instructions that a frame and a position take'
 	@echo 'make docs     writes docs/configuration.md from what --help says'
 	@echo 'make format   formats the C sources'
 	@echo 'make deps     installs what this machine lacks from Debian packages; up, demo, check and test do it themselves'

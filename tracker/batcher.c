@@ -7,6 +7,8 @@
 
 #include "ident.h"
 
+#define LOG_SPARES 16  // as many as are on their way to be stored in a third of a second
+
 struct batch_team {
   char name[IDENT_MAX_BYTES + 1];
   uint8_t name_len;
@@ -25,6 +27,8 @@ struct batcher {
   struct batch_team *teams;
   struct live_batch *live_first, **live_last;
   struct live_batch *live_spare;
+  struct log_batch *log_spare;  // LOG_SPARES at most
+  size_t log_spares;
   struct batch_team *recent;
   struct log_batch *open;          // NULL if nothing is pending
   struct log_batch *closed_first;  // closed and not durable, by number
@@ -71,6 +75,7 @@ void batcher_free(struct batcher *batcher) {
   if (!batcher) return;
   free_live(batcher->live_first);
   free_live(batcher->live_spare);
+  free_log(batcher->log_spare);
   free_log(batcher->open);
   free_log(batcher->closed_first);
   struct batch_team *team, *next;
@@ -129,10 +134,33 @@ static struct buffer *pending_live(struct batcher *batcher, struct batch_team *t
   return &team->pending->bytes;
 }
 
+static struct log_batch *new_log(struct batcher *batcher) {
+  struct log_batch *batch = batcher->log_spare;
+  if (!batch) return zalloc(sizeof *batch);
+  batcher->log_spare = batch->next;
+  batcher->log_spares--;
+  batch->bytes.len = 0;
+  *batch =
+      (struct log_batch){.bytes = batch->bytes, .waiters = batch->waiters, .waiter_capacity = batch->waiter_capacity};
+  return batch;
+}
+
+// Keeps some, with their memory, for those to come.
+static void give_back(struct batcher *batcher, struct log_batch *batch) {
+  batch->next = NULL;
+  if (batcher->log_spares == LOG_SPARES) {
+    free_log(batch);
+    return;
+  }
+  batch->next = batcher->log_spare;
+  batcher->log_spare = batch;
+  batcher->log_spares++;
+}
+
 static struct buffer *open_log(struct batcher *batcher) {
   if (batcher->open && batcher->open->bytes.len >= BATCHER_MAX_BYTES) batcher_close_log(batcher);
   if (!batcher->open) {
-    batcher->open = zalloc(sizeof *batcher->open);
+    batcher->open = new_log(batcher);
     batcher->open->number = ++batcher->log_number;
     append_header(batcher, &batcher->open->bytes, batcher->open->number);
   }
@@ -229,9 +257,8 @@ void batcher_reap(struct batcher *batcher, batcher_done done, void *context) {
     batcher->closed_first = batch->next;
     if (!batcher->closed_first) batcher->closed_last = &batcher->closed_first;
     batcher->closed_bytes -= batch->bytes.len;
-    batch->next = NULL;
     done(context, batch);
-    free_log(batch);
+    give_back(batcher, batch);
   }
 }
 

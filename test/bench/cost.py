@@ -1,18 +1,19 @@
-"""counts: what noise cannot touch. System calls of the gateway under the load of fanout, instructions and allocations of
-the fan-out on a replay without sockets (frames.c)."""
-import json
+"""counts: system calls of the gateway under the load of fanout, and of a tracker under that of ingest; another tracker is
+the recorder."""
 import re
 import subprocess
 import time
 
 from figures import Invalid, count
+from ingest import find_takers
 from rig import Rig
+from simulator import Simulated, await_sending
 from truth import check_views
 from workload import end_devices, say
 
 WORKERS, TEAMS, VIEWERS, SECONDS = 1000, 20, 1000, 4
+DEVICES, DEVICE_SECONDS = 15000, 8  # each is acked once in this time
 SENDS = ("sendto", "sendmsg", "sendmmsg", "writev", "sendfile")
-REPLAY_VIEWERS, ROUNDS = 100, (500, 1500)
 
 
 def system_calls(summary):
@@ -21,70 +22,72 @@ def system_calls(summary):
     return {name: int(calls) for calls, name in found if name != "total"}
 
 
-def trace_calls(plan):
+class Strace:
+    """Counts the calls of all threads of a process between begin() and end()."""
+
+    def __init__(self, pid, path):
+        self.path = path
+        self.process = subprocess.Popen(["strace", "-c", "-f", "-p", str(pid), "-o", path], stderr=subprocess.PIPE,
+                                        encoding="utf-8")
+        self.process.stderr.readline()  # that it is attached
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait()
+        calls = system_calls(self.path.read_text(encoding="utf-8"))
+        if not calls:
+            raise Invalid("strace saw nothing")
+        return calls
+
+
+def most(calls):
+    return ", ".join(f"{name} {calls[name]}" for name in sorted(calls, key=calls.get, reverse=True)[:6])
+
+
+def trace_gateway(plan):
     """Attached before the first frame and taken off after the last, so that both are counted over the same time."""
     with Rig(plan.folder("counts"), plan.build) as rig:
         crowd = rig.crowd(VIEWERS, TEAMS, rate=4000)
         crowd.all()
-        path = rig.folder / "strace"
         before = rig.metric("gateway-1", "frames_sent_total")
-        strace = subprocess.Popen(["strace", "-c", "-f", "-p", str(rig.pid("gateway-1")), "-o", path],
-                                  stderr=subprocess.PIPE, encoding="utf-8")
+        strace = Strace(rig.pid("gateway-1"), rig.folder / "strace")
         try:
-            strace.stderr.readline()  # that it is attached
             rig.start_devices(WORKERS, TEAMS)
             time.sleep(SECONDS)
             end_devices(rig)
             check_views(rig, crowd, WORKERS)
         finally:
-            strace.terminate()
-            strace.wait()
+            calls = strace.end()
         frames = rig.metric("gateway-1", "frames_sent_total") - before
-        calls = system_calls(path.read_text(encoding="utf-8"))
-    if frames < VIEWERS or not calls:
-        raise Invalid("strace saw nothing")
-    most = sorted(calls, key=calls.get, reverse=True)[:6]
-    say(f"counts: {frames:.0f} frames, system calls {', '.join(f'{name} {calls[name]}' for name in most)}")
+    if frames < VIEWERS:
+        raise Invalid("there were no frames")
+    say(f"counts: {frames:.0f} frames, system calls {most(calls)}")
     return [
         count("counts: send system calls per frame sent", sum(calls.get(name, 0) for name in SENDS) / frames, 1.05, "calls"),
         count("counts: all system calls per frame sent", sum(calls.values()) / frames, None, "calls"),
     ]
 
 
-def replay(plan, viewers, rounds, *under):
-    done = subprocess.run([*under, plan.build / "bench" / "frames", str(viewers), str(rounds)], capture_output=True,
-                          encoding="utf-8", check=False)
-    if done.returncode != 0:
-        raise Invalid(f"the replay failed: {done.stderr.strip()[-500:]}")
-    return json.loads(done.stdout), done.stderr
-
-
-def instructions(plan):
-    """Of a frame: the slope between two numbers of frames."""
-    seen = []
-    for rounds in ROUNDS:
-        out = plan.folder("counts") / f"callgrind.{rounds}"
-        result, said = replay(plan, REPLAY_VIEWERS, rounds, "valgrind", "--tool=callgrind", f"--callgrind-out-file={out}")
-        seen.append((result["frames"], int(re.search(r"Collected : (\d+)", said)[1])))
-    (frames, before), (more_frames, after) = seen
-    return (after - before) / (more_frames - frames)
-
-
-def allocations(plan):
-    """(per frame and viewer, per frame that is made): what more viewers add to what more rounds add."""
-    few, many = ROUNDS
-    made = {(viewers, rounds): replay(plan, viewers, rounds)[0]["allocations"]
-            for viewers in (REPLAY_VIEWERS, 2 * REPLAY_VIEWERS) for rounds in ROUNDS}
-    slopes = [made[viewers, many] - made[viewers, few] for viewers in (REPLAY_VIEWERS, 2 * REPLAY_VIEWERS)]
-    return (slopes[1] - slopes[0]) / (many - few) / REPLAY_VIEWERS, slopes[0] / (many - few)
+def trace_tracker(plan):
+    with Rig(plan.folder("counts"), plan.build, trackers=3) as rig:
+        taker = find_takers(rig)[0]
+        side = Simulated(plan, rig.folder / "devices", DEVICES, taker)
+        try:
+            await_sending([side])
+            time.sleep(DEVICE_SECONDS)
+            before = taker.taken()[0]
+            strace = Strace(taker.pid, rig.folder / "strace")
+            try:
+                time.sleep(DEVICE_SECONDS)
+            finally:
+                taken = taker.taken()[0] - before
+                calls = strace.end()
+            side.end()
+        finally:
+            side.kill()
+    say(f"counts: {taken:.0f} positions, system calls {most(calls)}")
+    return [count("counts: system calls per position taken in", sum(calls.values()) / taken, 1.25, "calls")]
 
 
 def run(plan):
-    figures = trace_calls(plan)
-    per_viewer, per_frame = allocations(plan)
-    return [
-        *figures,
-        count("counts: user instructions per frame sent", instructions(plan), 150, "instructions"),
-        count("counts: allocations per frame and viewer", per_viewer, 0, "allocations"),
-        count("counts: allocations per frame made", per_frame, None, "allocations"),
-    ]
+    return trace_gateway(plan) + trace_tracker(plan)

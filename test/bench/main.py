@@ -20,6 +20,7 @@ import fanout  # noqa: E402
 import figures  # noqa: E402
 import idle  # noqa: E402
 import ingest  # noqa: E402
+import instructions  # noqa: E402
 import recorder  # noqa: E402
 import scale  # noqa: E402
 import simulator  # noqa: E402
@@ -41,16 +42,17 @@ WORKLOADS = {
     "devices": accept.run_devices,
     "recorder": recorder.run,
     "counts": cost.run,
+    "instructions": instructions.run,
     "simulator": simulator.run,
     "city": city.run,
+    "highest": city.run_highest,
     "spike": spike.run,
     "tinyteams": tiny.run,
-    "highest": city.run_highest,
     "scale": scale.run,
 }
+ONLY_IF_NAMED = ["highest"]  # it takes minutes
 QUICK_WINDOW_S, QUICK_TURN_S = 0.8, 1.0
 
-ONLY_IF_NAMED = ["highest"]  # it takes minutes
 
 def arguments():
     parser = argparse.ArgumentParser(description="Muster's benchmarks")
