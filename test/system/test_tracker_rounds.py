@@ -5,7 +5,7 @@ import time
 import pytest
 
 from devices import Device, position, worker_token
-from views import PROGRAMS, FakeTracker, Stack, team_pb2
+from views import PROGRAMS, FakeTracker, Stack
 
 TEAM = "team-1"
 ROUND_S = 0.4  # less than a tail needs to come, which is published as well
@@ -22,8 +22,7 @@ def stack(tmp_path):
 @pytest.fixture
 def listener(stack):
     client = FakeTracker(stack.nats_url, "listener")
-    client.socket.sendall(f"SUB muster.pos.{TEAM} 1\r\n".encode())
-    client.flush()
+    client.listen(f"muster.pos.{TEAM}")
     yield client
     client.close()
 
@@ -40,14 +39,8 @@ def device(stack, listener):
 
 def next_batch(listener):
     """(time, latitudes) of the next live batch that has updates."""
-    while True:
-        head = listener.reader.readline().split()
-        if head[0] == b"PING":
-            listener.socket.sendall(b"PONG\r\n")
-        elif head[0] == b"MSG":
-            batch = team_pb2.TeamBatch.FromString(listener.reader.read(int(head[-1]) + 2)[:-2])
-            if batch.updates:
-                return time.monotonic(), [update.position.latitude_e7 for update in batch.updates]
+    updates = listener.next_updates()
+    return time.monotonic(), [update.position.latitude_e7 for update in updates]
 
 
 def test_while_positions_keep_coming_those_of_a_round_go_together(device, listener):

@@ -76,12 +76,14 @@ def on_device(stack, worker):
 
 
 def report_live(stack, device):
-    """A position that goes out live, and cannot be stored now. When it was taken."""
+    """A position that has gone out live, and cannot be stored now. When it was taken."""
     set_largest_message(stack, 1)
-    before = metrics(stack.own_url("tracker-1"))["muster_tracker_live_batches_total"]
-    fix = position()
+    listener, fix = FakeTracker(stack.nats_url, "listener"), position()
+    listener.listen(f"muster.pos.{TEAM}")
     device.report(fix)
-    wait_for(lambda: metrics(stack.own_url("tracker-1"))["muster_tracker_live_batches_total"] > before)
+    while listener.next_updates()[-1].position.taken_at_us != fix.taken_at_us:
+        pass
+    listener.close()
     return fix.taken_at_us
 
 

@@ -353,6 +353,26 @@ class FakeTracker:
         """Publishes serialized messages as fast as can be."""
         self._send(b"".join(f"PUB {subject} {len(body)}\r\n".encode() + body + b"\r\n" for body in bodies))
 
+    def listen(self, subject):
+        """Returns once the server passes on to us what is published there."""
+        self._send(f"SUB {subject} 1\r\n".encode())
+        self.flush()
+
+    def next_message(self):
+        """The body of the next message that comes."""
+        while True:
+            head = self.reader.readline().split()
+            if head[0] == b"PING":
+                self._send(b"PONG\r\n")
+            elif head[0] == b"MSG":
+                return self.reader.read(int(head[-1]) + 2)[:-2]
+
+    def next_updates(self):
+        """The updates of the next live batch that has some."""
+        while not (updates := team_pb2.TeamBatch.FromString(self.next_message()).updates):
+            pass
+        return updates
+
     def update(self, worker, taken_at_us, team=None, latitude_e7=473768812, longitude_e7=85417231):
         position = {"taken_at_us": taken_at_us, "latitude_e7": latitude_e7, "longitude_e7": longitude_e7}
         return team_pb2.Update(worker=worker, position=position, received_at_us=taken_at_us, team=team)
