@@ -44,7 +44,7 @@ static const struct setting settings[] = {
      NULL},
     {"retention-days", SETTING_INT, AT(retention_days), "0", 0, 36500,
      "Positions older than this are refused as too_old, and their history is dropped; 0 keeps all.", NULL},
-    {"round-ms", SETTING_INT, AT(round_ms), "3", 0, 500,
+    {"round-ms", SETTING_INT, AT(round_ms), "4", 0, 500,
      "While positions keep coming, they are taken in and published at most so often.", NULL},
     {"log-interval-ms", SETTING_INT, AT(log_interval_ms), "20", 1, 1000,
      "How long a log batch waits for more positions before it is stored.", NULL},
