@@ -1,6 +1,7 @@
 // Workers as the recorder knows them: by team and name, with the id and the newest position that Postgres has of them.
-// What is known is good for one connection to Postgres only: another may lead to a server that lost the newest workers
-// in a crash, or to a restored database. Used by the recorder's thread only.
+// What is known is good for one connection to Postgres only, and while its tracker leads: another connection may lead
+// to a server that lost the newest workers in a crash, or to a restored database, and another leader writes. Used by
+// the recorder's thread only.
 #ifndef MUSTER_KNOWN_H
 #define MUSTER_KNOWN_H
 

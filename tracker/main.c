@@ -22,7 +22,7 @@ extern const struct embedded schema_files[];  // generated from tracker/schema/
 
 #define FILES_MIN 256u
 #define FILES_MOST 1048576u
-#define CONNECTS_BURSTS 200  // a second: 5 ms' worth of connects are let in at once, a little more than a round brings
+#define CONNECTS_BURST_MS 5  // so many milliseconds' worth of connects are let in at once, or a round's
 #define OWN_FILES 64u        // NATS, Postgres, HTTP, logs
 
 struct tracker_config {
@@ -186,6 +186,11 @@ static int check_config(const struct tracker_config *config) {
   return 0;
 }
 
+static long connects_burst(const struct tracker_config *config) {
+  long ms = config->round_ms < CONNECTS_BURST_MS ? CONNECTS_BURST_MS : config->round_ms + 1;
+  return 1 + config->connects_per_s * ms / 1000;
+}
+
 static int start_server(struct tracker *tracker) {
   const struct tracker_config *config = &tracker->config;
   char host[64];
@@ -198,7 +203,7 @@ static int start_server(struct tracker *tracker) {
       .hello_timeout_ms = config->hello_timeout_ms,
       .ack_delay_ms = config->ack_delay_ms,
       .ack_reports = config->ack_reports,
-      .connects = rate_limit_make(config->connects_per_s, 1 + config->connects_per_s / CONNECTS_BURSTS),
+      .connects = rate_limit_make(config->connects_per_s, connects_burst(config)),
       .limits = {.device_positions = rate_limit_make(config->device_positions_per_s, config->device_positions_burst),
                  .device_bytes = rate_limit_make(config->device_bytes_per_s, config->device_bytes_burst),
                  .positions = rate_limit_make(config->positions_per_s, config->positions_per_s)},

@@ -11,10 +11,11 @@
 #define SLOT_US (SLOT_MS * 1000)
 #define KEPT_ROOM 64  // of an empty slot
 #define DEBTORS 4096
-#define POSITION_BYTES_MIN 16    // a position is never less, so that so many bytes bring a position at most
+#define POSITION_BYTES_MIN 16    // a good position is never less, so that so many bytes bring one at most
 #define POSITION_BYTES 32        // about what one takes
 #define SLOW_BYTES_MIN 256       // read at once of a device near its limit …
 #define SLOW_BYTES_PROCESS 4096  // … and of all, when all together are
+#define PROCESS_DEBT_US 5000000  // nobody waits longer for the others, however many they are
 #define LOG_PROCESS_EVERY_US 10000000
 
 struct waiting {
@@ -103,9 +104,12 @@ static void tell(struct pace *pace, struct pace_device *device, const char *work
 bool pace_took(struct pace *pace, struct pace_device *device, struct batch_waiter who, const char *worker,
                int64_t positions, int64_t bytes, int64_t now_us) {
   const struct pace_limits *limits = &pace->limits;
+  // One without anything in it, which is refused, is less; it counts by its bytes.
+  if (positions > bytes / POSITION_BYTES_MIN + 1) positions = bytes / POSITION_BYTES_MIN + 1;
   rate_take(&device->positions, &limits->device_positions, positions, now_us);
   rate_take(&device->bytes, &limits->device_bytes, bytes, now_us);
   rate_take(&pace->positions, &limits->positions, positions, now_us);
+  rate_forgive(&pace->positions, &limits->positions, PROCESS_DEBT_US, now_us);
   int64_t until_us = rate_ready_us(&device->positions, &limits->device_positions);
   struct metric *why = pace->holds_positions;
   int64_t bytes_us = rate_ready_us(&device->bytes, &limits->device_bytes);

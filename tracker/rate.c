@@ -20,6 +20,11 @@ void rate_take(struct rate *rate, const struct rate_limit *limit, int64_t count,
   rate->full_at_ns += worth_ns(limit, count);
 }
 
+void rate_forgive(struct rate *rate, const struct rate_limit *limit, int64_t most_us, int64_t now_us) {
+  int64_t most_ns = (now_us + most_us) * 1000 + limit->burst_ns;
+  if (rate->full_at_ns > most_ns) rate->full_at_ns = most_ns;
+}
+
 int64_t rate_ready_us(const struct rate *rate, const struct rate_limit *limit) {
   if (limit->per_s == 0) return 0;
   return (rate->full_at_ns - limit->burst_ns + 999) / 1000;

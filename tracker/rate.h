@@ -24,6 +24,9 @@ struct rate_limit rate_limit_make(int64_t per_s, int64_t burst);
 // All counts: below 2^33. now_us: monotonic.
 void rate_take(struct rate *rate, const struct rate_limit *limit, int64_t count, int64_t now_us);
 
+// Makes its debt so small that it is paid in most_us.
+void rate_forgive(struct rate *rate, const struct rate_limit *limit, int64_t most_us, int64_t now_us);
+
 // From when on there is something in it, or at least no debt. Monotonic; long past if it has been so for long.
 int64_t rate_ready_us(const struct rate *rate, const struct rate_limit *limit);
 

@@ -18,9 +18,11 @@
 
 #define MAX_MESSAGES 16384  // in one transaction
 // After so many updates no further message is added. A recorder that is behind takes more, as long as Postgres is
-// quick: workers have several positions in a large batch, of which only the last is written as such.
-#define MIN_UPDATES 64000
+// quick: workers have several positions in a large batch, of which only the last is written as such. It takes less
+// where Postgres is slow: a batch that takes seconds looks like a recorder that hangs, to the other trackers.
+#define FIRST_UPDATES 64000
 #define MAX_UPDATES 128000
+#define MIN_UPDATES 2000
 #define STEP 2
 #define QUICK_US 300000  // after a full batch that took no longer, one may be larger by STEP
 #define SLOW_US 1500000  // after one that took longer, smaller
@@ -31,8 +33,9 @@
 #define ELECT_EVERY_MS 500
 #define RETRY_MS 500
 #define STOP_WAIT_MS 3000
-#define WAIT_MS 250      // for a message
-#define WAIT_MORE_MS 20  // for one of which NATS said that it is there
+#define WAIT_MS 250        // for a message
+#define WAIT_MORE_MS 20    // for one of which NATS said that it is there
+#define COLLECT_US 300000  // in all: Postgres ends our session if we say nothing for 3 s
 // Postgres ends our session if we say nothing for 3 s: no wait for NATS is longer than this, and after each we talk.
 #define NATS_WAIT_MS 1000
 #define TALK_EVERY_US 500000
@@ -225,7 +228,7 @@ static bool collect_meanwhile(void *context) {
 // How long to wait for one message more; 0: only if it is here.
 static int64_t patience_ms(const struct recorder *r) {
   int64_t left_us = r->last_write_us + PACE_US - clock_mono_us();
-  if (r->pending > 0 && r->next->update_count < MIN_UPDATES) return WAIT_MORE_MS;
+  if (r->pending > 0 && r->next->update_count < FIRST_UPDATES) return WAIT_MORE_MS;
   return left_us > 0 && r->next->update_count < PLENTY ? left_us / 1000 + 1 : 0;
 }
 
@@ -234,7 +237,8 @@ static int64_t patience_ms(const struct recorder *r) {
 static natsStatus collect(struct recorder *r) {
   if (r->reading != NATS_OK) return r->reading;
   natsStatus status = r->next->message_count > 0 ? NATS_OK : collect_one(r, WAIT_MS);
-  while (status == NATS_OK && !is_full(r)) {
+  int64_t until_us = clock_mono_us() + COLLECT_US;
+  while (status == NATS_OK && !is_full(r) && clock_mono_us() < until_us) {
     status = collect_one(r, patience_ms(r));
     if (status == NATS_TIMEOUT) return NATS_OK;
   }
@@ -257,10 +261,14 @@ static void forget_batch(struct collected *batch) {
 
 // ---- writing ----
 
+static void take_less(struct recorder *r) {
+  if (r->update_limit > MIN_UPDATES) r->update_limit /= STEP;
+}
+
 // How much to take at once, while this batch is written: more as long as that is quick, less when it is not.
 static void adapt(struct recorder *r) {
   if (is_full(r) && r->took_us < QUICK_US && r->update_limit < MAX_UPDATES) r->update_limit *= STEP;
-  if (r->took_us > SLOW_US && r->update_limit > MIN_UPDATES) r->update_limit /= STEP;
+  if (r->took_us > SLOW_US) take_less(r);
 }
 
 // What must be there before a transaction can be written.
@@ -288,7 +296,10 @@ static bool write_batch(struct recorder *r) {
       .context = r,
   };
   struct store_written written;
-  if (!store_write(r->store, &whole, &written)) return false;
+  if (!store_write(r->store, &whole, &written)) {
+    take_less(r);
+    return false;
+  }
   r->sequence = batch->sequence;
   forget_batch(batch);
   r->last_write_us = r->last_talk_us = clock_mono_us();
@@ -457,7 +468,7 @@ static bool record(struct recorder *r) {
   natsStatus status;
   bool good = begin_reading(r, &status);
   r->reading = NATS_OK;
-  r->update_limit = MIN_UPDATES;
+  known_forget(r->known);  // another one may have recorded since we last did
   r->took_us = 0;
   r->next->sequence = r->sequence;
   while (good && status == NATS_OK && !atomic_load(&r->stopping)) {
@@ -563,6 +574,7 @@ struct recorder *recorder_start(const struct recorder_config *config, struct met
   r->lost = calloc(BURY_MAX, sizeof *r->lost);
   if (!r->lost) abort();
   r->known = known_new();
+  r->update_limit = FIRST_UPDATES;
   r->next = r->batches;
   for (size_t i = 0; i < 2; i++) {
     forget_batch(&r->batches[i]);

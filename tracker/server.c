@@ -171,6 +171,9 @@ static bool on_open(struct session *session, const char *text, size_t len, const
   struct server *server = device->server;
   struct token token;
   if (!check_token(server, text, len, &token, out_code, out_text)) return false;
+  // A round has one time for all, but two sessions of a worker must not have the same start.
+  int64_t now_us = server_now(server);
+  if (session->session_us < now_us) session->session_us = now_us;
   char key[DEVICE_KEY_BYTES];
   snprintf(key, sizeof key, "%s/%s", token.teams[0], token.subject);
   struct device *old;

@@ -87,6 +87,20 @@ static void test_large_numbers_fit(void **state) {
   assert_int_equal(rate_ready_us(&rate, &fast), year_us + 1000);
 }
 
+static void test_a_debt_that_is_forgiven_is_paid_in_time(void **state) {
+  (void)state;
+  struct rate_limit limit = rate_limit_make(100, 50), none = {0};
+  struct rate rate = {0};
+  rate_take(&rate, &limit, 5000, 0);
+  rate_forgive(&rate, &limit, 5 * S, 0);
+  assert_int_equal(rate_ready_us(&rate, &limit), 5 * S);
+  rate_forgive(&rate, &limit, 6 * S, 0);  // it owes less already
+  assert_int_equal(rate_ready_us(&rate, &limit), 5 * S);
+  rate_take(&rate, &none, 5000, 0);
+  rate_forgive(&rate, &none, 0, 0);
+  assert_int_equal(rate_ready_us(&rate, &none), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_a_new_bucket_holds_its_burst),
@@ -95,6 +109,7 @@ int main(void) {
       cmocka_unit_test(test_whoever_waits_gets_the_rate_however_it_takes),
       cmocka_unit_test(test_without_a_limit_nobody_waits),
       cmocka_unit_test(test_large_numbers_fit),
+      cmocka_unit_test(test_a_debt_that_is_forgiven_is_paid_in_time),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
