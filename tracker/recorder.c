@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "clock.h"
+#include "collected.h"
 #include "known.h"
 #include "log.h"
 #include "store.h"
@@ -16,7 +17,6 @@
 #include "undertaker.h"
 #include "update.h"
 
-#define MAX_MESSAGES 16384  // in one transaction
 // After so many updates no further message is added. A recorder that is behind takes more, as long as Postgres is
 // quick: workers have several positions in a large batch, of which only the last is written as such. It takes less
 // where Postgres is slow: a batch that takes seconds looks like a recorder that hangs, to the other trackers.
@@ -48,17 +48,6 @@
 #define BURY_MAX 2000  // sessions at once: a log message of half a megabyte at most
 #define CROWDED_KEEP_S 5
 #define LOOK_EVERY_US 5000000  // is the stream still the one that it was?
-
-// What was collected from the log, to be written in one transaction.
-struct collected {
-  natsMsg **messages;  // MAX_MESSAGES of them, which keep the bytes that updates point into
-  size_t message_count;
-  struct store_update *updates;
-  size_t update_count, update_capacity;
-  uint64_t sequence;            // of the last message
-  int64_t first_day, last_day;  // of the positions
-  bool unknown;                 // there is a worker whose id was not known
-};
 
 struct recorder {
   struct recorder_config config;
@@ -97,88 +86,6 @@ struct recorder {
 
 // ---- collecting ----
 
-static bool in_range(int64_t us) {
-  return us >= 0 && us / STORE_DAY_US < STORE_DAYS;
-}
-
-// Why an update cannot be written, as far as we can tell; no tracker of ours publishes such. NULL: it may be good.
-static const char *fault_of(const struct update *update) {
-  if (update->team.len == 0) return "it has no team";
-  bool good = in_range(update->received_at_us);
-  if (update->has_position) good = good && in_range(update->position.taken_at_us);
-  if (update->has_presence) good = good && in_range(update->presence.session_us) && in_range(update->presence.at_us);
-  return good ? NULL : "a time is out of range";
-}
-
-// A place for one more update, which counts once update_count does.
-static struct store_update *next_place(struct collected *batch) {
-  if (batch->update_count == batch->update_capacity) {
-    batch->update_capacity = batch->update_capacity ? batch->update_capacity * 2 : 256;
-    batch->updates = realloc(batch->updates, batch->update_capacity * sizeof *batch->updates);
-    if (!batch->updates) abort();
-  }
-  return &batch->updates[batch->update_count];
-}
-
-static void refuse(struct recorder *r, struct store_update *update, const char *fault) {
-  update->refused = strdup(fault);
-  if (!update->refused) abort();
-  metric_add(r->bad_total, 1);
-  log_error("log_batch_bad", "sequence=%llu fault=\"%s\"", (unsigned long long)update->sequence, fault);
-}
-
-static void collect_bad(struct recorder *r, struct slice tracker, struct slice bytes, const char *fault) {
-  struct store_update *place = next_place(r->next);
-  *place = (struct store_update){.sequence = r->next->sequence, .tracker = tracker, .bytes = bytes};
-  refuse(r, place, fault);
-  r->next->update_count++;
-}
-
-static void collect_good(struct recorder *r, struct store_update *update) {
-  struct collected *batch = r->next;
-  update->worker = known_worker(r->known, &update->update);
-  batch->unknown |= update->worker->id == 0;
-  if (!update->update.has_position) return;
-  int64_t day = update->update.position.taken_at_us / STORE_DAY_US;
-  if (day < batch->first_day) batch->first_day = day;
-  if (day > batch->last_day) batch->last_day = day;
-}
-
-static void collect_updates(struct recorder *r, natsMsg *message) {
-  struct batch_reader reader;
-  struct batch_header header;
-  struct slice all = {natsMsg_GetData(message), (size_t)natsMsg_GetDataLength(message)};
-  if (!batch_open(all.data, all.len, &reader, &header)) {
-    collect_bad(r, (struct slice){0}, all, "it is no log batch");
-    return;
-  }
-  const char *from = (const char *)reader.rest.at;
-  for (;;) {
-    struct store_update *place = next_place(r->next);
-    enum batch_status status = batch_next(&reader, &place->update);
-    if (status == BATCH_END) return;
-    if (status == BATCH_BAD) {
-      struct slice rest = {from, all.len - (size_t)(from - all.data)};
-      collect_bad(r, header.tracker, rest, "it is no update");
-      return;
-    }
-    const char *to = (const char *)reader.rest.at;
-    place->sequence = r->next->sequence;
-    place->tracker = header.tracker;
-    place->bytes = (struct slice){from, (size_t)(to - from)};
-    place->refused = NULL;
-    place->worker = NULL;
-    from = to;
-    const char *fault = fault_of(&place->update);
-    if (fault) {
-      refuse(r, place, fault);
-    } else {
-      collect_good(r, place);
-    }
-    r->next->update_count++;
-  }
-}
-
 // Takes a message into the next batch; owns it.
 static bool collect_message(struct recorder *r, natsMsg *message) {
   jsMsgMetaData *meta = NULL;
@@ -198,14 +105,12 @@ static bool collect_message(struct recorder *r, natsMsg *message) {
     metric_add(r->skipped_total, (int64_t)(sequence - before - 1));
     log_error("log_skipped", "from=%llu to=%llu", (unsigned long long)before + 1, (unsigned long long)sequence - 1);
   }
-  r->next->sequence = sequence;
-  r->next->messages[r->next->message_count++] = message;
-  collect_updates(r, message);
+  metric_add(r->bad_total, (int64_t)collected_add(r->next, r->known, message, sequence));
   return true;
 }
 
 static bool is_full(const struct recorder *r) {
-  return r->next->message_count == MAX_MESSAGES || r->next->update_count >= r->update_limit;
+  return r->next->message_count == COLLECTED_MESSAGES || r->next->update_count >= r->update_limit;
 }
 
 // Takes a message if there is one within wait_ms.
@@ -243,20 +148,6 @@ static natsStatus collect(struct recorder *r) {
     if (status == NATS_TIMEOUT) return NATS_OK;
   }
   return status;
-}
-
-static void forget_batch(struct collected *batch) {
-  for (size_t i = 0; i < batch->update_count; i++) free(batch->updates[i].refused);
-  for (size_t i = 0; i < batch->message_count; i++) natsMsg_Destroy(batch->messages[i]);
-  if (batch->update_capacity > PLENTY && batch->update_count < batch->update_capacity / 8) {  // no longer behind
-    free(batch->updates);
-    batch->updates = NULL;
-    batch->update_capacity = 0;
-  }
-  batch->message_count = batch->update_count = 0;
-  batch->first_day = STORE_DAYS;
-  batch->last_day = -1;
-  batch->unknown = false;
 }
 
 // ---- writing ----
@@ -301,7 +192,7 @@ static bool write_batch(struct recorder *r) {
     return false;
   }
   r->sequence = batch->sequence;
-  forget_batch(batch);
+  collected_forget(batch);
   r->last_write_us = r->last_talk_us = clock_mono_us();
   r->took_us = r->last_write_us - begun_us;
   metric_observe_us(r->write_time, r->took_us);
@@ -480,7 +371,7 @@ static bool record(struct recorder *r) {
     undertaker_listen(r->undertaker);
     if (good && status == NATS_OK) good = trim(r) && bury(r);
   }
-  for (size_t i = 0; i < 2; i++) forget_batch(&r->batches[i]);
+  for (size_t i = 0; i < 2; i++) collected_forget(&r->batches[i]);
   if (status != NATS_OK) log_warn("log_unreadable", "fault=\"%s\"", natsStatus_GetText(status));
   disconnect(r);
   return good;
@@ -576,11 +467,7 @@ struct recorder *recorder_start(const struct recorder_config *config, struct met
   r->known = known_new();
   r->update_limit = FIRST_UPDATES;
   r->next = r->batches;
-  for (size_t i = 0; i < 2; i++) {
-    forget_batch(&r->batches[i]);
-    r->batches[i].messages = calloc(MAX_MESSAGES, sizeof(natsMsg *));
-    if (!r->batches[i].messages) abort();
-  }
+  for (size_t i = 0; i < 2; i++) collected_init(&r->batches[i]);
   register_metrics(r, metrics);
   if (uv_mutex_init(&r->lock) || uv_cond_init(&r->end) || uv_thread_create(&r->thread, run, r)) abort();
   return r;
@@ -601,10 +488,7 @@ void recorder_stop(struct recorder *r) {
   uv_thread_join(&r->thread);
   uv_cond_destroy(&r->end);
   uv_mutex_destroy(&r->lock);
-  for (size_t i = 0; i < 2; i++) {
-    free(r->batches[i].messages);
-    free(r->batches[i].updates);
-  }
+  for (size_t i = 0; i < 2; i++) collected_fini(&r->batches[i]);
   known_free(r->known);
   free(r->lost);
   free(r);
