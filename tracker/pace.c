@@ -104,8 +104,6 @@ static void tell(struct pace *pace, struct pace_device *device, const char *work
 bool pace_took(struct pace *pace, struct pace_device *device, struct batch_waiter who, const char *worker,
                int64_t positions, int64_t bytes, int64_t now_us) {
   const struct pace_limits *limits = &pace->limits;
-  // One without anything in it, which is refused, is less; it counts by its bytes.
-  if (positions > bytes / POSITION_BYTES_MIN + 1) positions = bytes / POSITION_BYTES_MIN + 1;
   rate_take(&device->positions, &limits->device_positions, positions, now_us);
   rate_take(&device->bytes, &limits->device_bytes, bytes, now_us);
   rate_take(&pace->positions, &limits->positions, positions, now_us);
