@@ -36,11 +36,16 @@ int mailbox_init(struct mailbox *mailbox, uv_loop_t *loop, mailbox_deliver deliv
   return error;
 }
 
-// Once for all that is in the queue.
-static void wake(struct mailbox *mailbox) {
-  uv_mutex_lock(&mailbox->lock);
+// With the lock held: whether the loop must be woken, once for all that is in the queue.
+static bool begin_wake(struct mailbox *mailbox) {
   bool needed = mailbox->first && !mailbox->woken;
   if (needed) mailbox->woken = true;
+  return needed;
+}
+
+static void wake(struct mailbox *mailbox) {
+  uv_mutex_lock(&mailbox->lock);
+  bool needed = begin_wake(mailbox);
   uv_mutex_unlock(&mailbox->lock);
   if (needed) uv_async_send(&mailbox->async);
 }
@@ -64,22 +69,23 @@ int mailbox_be_patient(struct mailbox *mailbox, int64_t patience_us) {
   return 0;
 }
 
-static void append(struct mailbox *mailbox, struct letter *letter) {
+static void post(struct mailbox *mailbox, struct letter *letter, bool patiently) {
   letter->next = NULL;
   uv_mutex_lock(&mailbox->lock);
   *mailbox->last = letter;
   mailbox->last = &letter->next;
+  bool needed = !patiently && begin_wake(mailbox);
   uv_mutex_unlock(&mailbox->lock);
+  if (needed) uv_async_send(&mailbox->async);
 }
 
 void mailbox_post(struct mailbox *mailbox, struct letter *letter) {
-  append(mailbox, letter);
-  wake(mailbox);
+  post(mailbox, letter, false);
 }
 
 void mailbox_post_patiently(struct mailbox *mailbox, struct letter *letter) {
   // The letter must be in the queue before the time is looked at: the loop stores the time before it looks for letters.
-  append(mailbox, letter);
+  post(mailbox, letter, true);
   int64_t wakes_at_us = atomic_load(&mailbox->wakes_at_us);
   bool soon = wakes_at_us - (int64_t)(uv_hrtime() / 1000) <= mailbox->patience_us;
   if (!mailbox->patience_us || !soon) wake(mailbox);

@@ -65,8 +65,8 @@ void batch_append_update(struct buffer *live, struct buffer *log, const struct u
   if (log) append_framed(log, body, len, update->team);
 }
 
-static struct slice slice_of(const struct wire_field *field) {
-  return (struct slice){(const char *)field->bytes.at, wire_left(&field->bytes)};
+static struct slice slice_of(const struct wire_reader *bytes) {
+  return (struct slice){(const char *)bytes->at, wire_left(bytes)};
 }
 
 bool batch_open(const void *bytes, size_t len, struct batch_reader *out_reader, struct batch_header *out_header) {
@@ -76,7 +76,7 @@ bool batch_open(const void *bytes, size_t len, struct batch_reader *out_reader, 
   enum wire_status status;
   while ((status = wire_next(&reader, &field)) == WIRE_FIELD && field.id != BATCH_UPDATES) {
     rest = reader;
-    if (field.id == BATCH_TRACKER && field.type == WIRE_BYTES) header.tracker = slice_of(&field);
+    if (field.id == BATCH_TRACKER && field.type == WIRE_BYTES) header.tracker = slice_of(&field.bytes);
     if (field.id == BATCH_STARTED_AT && field.type == WIRE_FIXED64) header.started_at_us = (int64_t)field.number;
     if (field.id == BATCH_NUMBER && field.type == WIRE_VARINT) header.number = field.number;
   }
@@ -89,21 +89,14 @@ bool batch_open(const void *bytes, size_t len, struct batch_reader *out_reader, 
 static bool read_slice(struct wire_reader *body, struct slice *out) {
   struct wire_reader bytes;
   if (!wire_bytes(body, &bytes)) return false;
-  *out = (struct slice){(const char *)bytes.at, wire_left(&bytes)};
-  return true;
-}
-
-static bool read_online(struct wire_reader *body, bool *out) {
-  uint64_t value;
-  if (!wire_varint(body, &value)) return false;
-  *out = value != 0;
+  *out = slice_of(&bytes);
   return true;
 }
 
 static bool read_presence_field(struct wire_reader *body, uint64_t tag, struct presence *out) {
   switch (tag) {
     case WIRE_TAG(PRESENCE_ONLINE, WIRE_VARINT):
-      return read_online(body, &out->online);
+      return wire_bool(body, &out->online);
     case WIRE_TAG(PRESENCE_SESSION, WIRE_FIXED64):
       return wire_fixed64(body, &out->session_us);
     case WIRE_TAG(PRESENCE_AT, WIRE_FIXED64):

@@ -66,6 +66,13 @@ __attribute__((warn_unused_result)) static inline bool wire_varint(struct wire_r
   return wire_long_varint(reader, out_value);
 }
 
+__attribute__((warn_unused_result)) static inline bool wire_bool(struct wire_reader *reader, bool *out_value) {
+  uint64_t value;
+  if (!wire_varint(reader, &value)) return false;
+  *out_value = value != 0;
+  return true;
+}
+
 __attribute__((warn_unused_result)) static inline bool wire_fixed64(struct wire_reader *reader, void *out_value) {
   if (reader->end - reader->at < 8) return false;
   memcpy(out_value, reader->at, 8);

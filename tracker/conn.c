@@ -65,7 +65,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer) 
   if (count == UV_ENOBUFS) return;  // held back by on_alloc
   if (count > 0) {
     if ((size_t)count == buffer->len) filled_by = (uv_handle_t *)stream;
-    conn->heard_us = clock_mono_us();
+    conn->heard_us = (int64_t)uv_now(stream->loop) * 1000;  // the same clock, read once a round
     conn->heard_bytes = (uint32_t)count;
     take(conn, (const uint8_t *)buffer->base, (size_t)count);
   } else if (count < 0) {

@@ -42,13 +42,6 @@ static bool read_position(struct wire_reader *message, struct report *report) {
   return wire_bytes(message, &body) && position_decode(body, next_position(report));
 }
 
-static bool read_ack_now(struct wire_reader *message, struct report *report) {
-  uint64_t value;
-  if (!wire_varint(message, &value)) return false;
-  report->ack_now = value != 0;
-  return true;
-}
-
 static bool read_report_field(struct wire_reader *message, uint64_t tag, struct report *report) {
   switch (tag) {
     case WIRE_TAG(REPORT_NUMBER, WIRE_VARINT):
@@ -56,7 +49,7 @@ static bool read_report_field(struct wire_reader *message, uint64_t tag, struct 
     case WIRE_TAG(REPORT_POSITIONS, WIRE_BYTES):
       return read_position(message, report);
     case WIRE_TAG(REPORT_ACK_NOW, WIRE_VARINT):
-      return read_ack_now(message, report);
+      return wire_bool(message, &report->ack_now);
     default:
       return wire_skip(message, tag);
   }

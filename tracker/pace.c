@@ -2,8 +2,10 @@
 #include "pace.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "clock.h"
+#include "hash.h"
 #include "log.h"
 
 #define SLOTS 512
@@ -141,11 +143,9 @@ void pace_drop(struct pace *pace, struct pace_device *device) {
   device->held = false;
 }
 
-// FNV-1a, 64 bits: two workers with the same are not met with.
+// 64 bits: two workers with the same are not met with.
 static uint64_t worker_hash(const char *worker) {
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (; *worker; worker++) hash = (hash ^ (unsigned char)*worker) * 0x100000001b3u;
-  return hash;
+  return hash_bytes(worker, strlen(worker));
 }
 
 void pace_remember(struct pace *pace, const struct pace_device *device, const char *worker) {

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "../../gateway/hash.h"
+#include "hash.h"
 
 static void append(struct buffer *log, const char *team, const char *worker, int64_t taken_at_us) {
   struct update update = {.team = {team, strlen(team)},

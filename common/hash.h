@@ -1,4 +1,4 @@
-// The hash of short names (worker ids, team names) for the gateway's tables. Pure.
+// The hash of short names (worker ids, team names) for tables, 64 bits good to the last. Pure.
 #ifndef MUSTER_HASH_H
 #define MUSTER_HASH_H
 
@@ -13,19 +13,19 @@ static inline uint64_t hash_mix(uint64_t hash, uint64_t word) {
 }
 
 // Eight bytes at a time; the last eight may overlap those before them.
-static inline uint32_t hash_bytes(const char *bytes, size_t len) {
+static inline uint64_t hash_bytes(const char *bytes, size_t len) {
   uint64_t hash = len, word = 0;
   const char *end = bytes + len;
   if (len < sizeof word) {
     while (bytes < end) word = word << 8 | (unsigned char)*bytes++;
-    return (uint32_t)hash_mix(hash, word);
+    return hash_mix(hash, word);
   }
   for (; (size_t)(end - bytes) > sizeof word; bytes += sizeof word) {
     memcpy(&word, bytes, sizeof word);
     hash = hash_mix(hash, word);
   }
   memcpy(&word, end - sizeof word, sizeof word);
-  return (uint32_t)hash_mix(hash, word);
+  return hash_mix(hash, word);
 }
 
 #endif
