@@ -23,8 +23,8 @@ ifdef SANITIZE
 CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined
 LDFLAGS += -fsanitize=$(SANITIZE)
 endif
-ifdef COVERAGE
-CFLAGS += -fsanitize-coverage=trace-pc
+ifdef FUZZING
+CFLAGS += -fsanitize-coverage=inline-8bit-counters,pc-table
 endif
 LIBS_common := -luv -ljwt -lcjson -lprotobuf-c -lpthread -lm
 
@@ -131,20 +131,30 @@ $(BUILD)/test/test_%: $(BUILD)/test/unit/test_%.o $(UNIT_OBJECTS)
 unit: $(UNIT_TESTS:%=$(BUILD)/test/test_%)
 	@for test in $^; do $$test || exit 1; done
 
-# Parsers held against any bytes, in a build of their own; docs/testing.md. A SEED does the same runs each time.
-FUZZ := view_filter ws
-RUNS ?= 100000
-FUZZ_SEED = $(or $(SEED),$(shell date +%s))
-$(BUILD)/test/fuzz/fuzz.o: CFLAGS := $(filter-out -fsanitize-coverage=%,$(CFLAGS))
-$(BUILD)/test/fuzz_%: $(BUILD)/test/fuzz/fuzz_%.o $(BUILD)/test/fuzz/fuzz.o $(UNIT_OBJECTS)
+# Parsers held against any bytes by clang's libFuzzer, in a build of their own; docs/testing.md. FUZZ_SECONDS is for each
+# target; instead of it, FUZZ_RUNS with a SEED does the same runs each time. What is found stays in build/fuzz/<target>.
+FUZZ := device frame position update view_filter ws
+TARGETS ?= $(FUZZ)
+FUZZ_SECONDS ?= 60
+FUZZ_RUNS ?=
+FUZZ_FLAGS = -seed=$(or $(SEED),$(if $(FUZZ_RUNS),1,0)) $(if $(FUZZ_RUNS),-runs=$(FUZZ_RUNS),-max_total_time=$(FUZZ_SECONDS))
+# The parsers, and what they use. Only what a target needs of these is linked to it: each run looks at all counters that
+# are.
+PARSERS := common/frame common/position common/update common/wire gateway/view_filter gateway/ws tracker/message
+PARSERS_USE := common/buffer common/decimal common/ident
+$(BUILD)/libparsers.a: $(PARSERS:%=$(BUILD)/%.o) $(PARSERS_USE:%=$(BUILD)/%.o) $(PROTO_OBJECTS)
+	$(SAY) AR $@
+	$(Q)rm -f $@ && ar rcs $@ $^
+$(BUILD)/bin/fuzz_%: $(BUILD)/test/fuzz/fuzz_%.o $(BUILD)/libparsers.a
 	@mkdir -p $(@D)
 	$(SAY) LINK $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -lcrypto $(LIBS_common) -o $@
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer $^ -lcrypto $(LIBS_common) -o $@
 .PHONY: fuzz fuzz-programs
-fuzz-programs: $(FUZZ:%=$(BUILD)/test/fuzz_%)
+fuzz-programs: $(TARGETS:%=$(BUILD)/bin/fuzz_%)
 fuzz:
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz SANITIZE=address,undefined COVERAGE=1 fuzz-programs
-	@for target in $(FUZZ); do $(BUILD)/fuzz/test/fuzz_$$target $(RUNS) $(FUZZ_SEED) || exit 1; done
+	@deploy/deps.sh build test
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang SANITIZE=address,undefined FUZZING=1 fuzz-programs
+	@for target in $(TARGETS); do test/fuzz/run.sh $(BUILD)/fuzz $$target $(FUZZ_FLAGS) || exit 1; done
 
 # The page's types, and the tests of its parts that need no browser.
 .PHONY: check-web
@@ -232,6 +242,7 @@ bench:
 test:
 	deploy/deps.sh build test
 	$(MAKE) --no-print-directory --keep-going --jobs=1 test-suites
+test-suites: FUZZ_RUNS = 100000
 test-suites: unit fuzz system
 
 .PHONY: check check-all
@@ -293,7 +304,7 @@ help:
 	@echo '              (TRACKERS=$(TRACKERS) GATEWAYS=$(GATEWAYS) DEVICE_PORT=$(DEVICE_PORT) HTTP_PORT=$(HTTP_PORT))'
 	@echo 'make status   shows what runs; make down stops it and keeps its data'
 	@echo 'make test     all tests: unit, fuzz, page, system, drill'
-	@echo 'make fuzz     throws broken bytes at the parsers (RUNS=$(RUNS) SEED=number)'
+	@echo 'make fuzz     throws any bytes at the parsers (FUZZ_SECONDS=$(FUZZ_SECONDS) for each; TARGETS="frame ws")'
 	@echo 'make drill    breaks a stack under load and checks that nothing is lost (FAULTS=$(FAULTS) SEED=number)'
 	@echo 'make bench    how fast it is, as ratios (BENCH=fanout,storm BENCH_QUICK=1)'
 	@echo 'make check    format, warnings of gcc and clang, headers, include fences, docs that match the programs'

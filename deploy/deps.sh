@@ -38,6 +38,7 @@ header cmocka.h libcmocka-dev
 file /usr/lib/*/faketime/libfaketime.so.1 libfaketime
 command protoc protobuf-compiler
 command clang clang
+file /usr/lib/llvm-14/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a libclang-rt-14-dev
 command clang-format clang-format
 command chromium chromium
 command chromedriver chromium-driver

@@ -83,28 +83,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len) {
   free(text);
   return 0;
 }
-
-_Bool fuzz_seed(size_t index, fuzz_input to, size_t *out_len) {
-#define SEED(text) \
-  { text, sizeof text - 1 }
-  static const struct {
-    const char *bytes;
-    size_t len;
-  } seeds[] = {
-      SEED("b8.5417231,47.3768812,8.6,47.4"),
-      SEED("b-180,-90,180,90"),
-      SEED("b179.99999995,-20,-180,+10."),
-      SEED("j{\"bbox\":[8.5417231,-47.3768812,8.6,47.4],\"interval_ms\":250}"),
-      SEED("j {\"interval_ms\" : 0, \"bbox\": null }"),
-      SEED("j{\"bbox\":[170,-2e1,-1.7E+2,1e-7]}"),
-      SEED("j{}"),
-      SEED("p"),
-      SEED("p\x0a\x08\x08\x02\x10\x02\x18\x02\x20\x04\x18\xfa\x01"),
-      SEED("p\x10\x01\x18\x05"),
-      SEED("p\x0a\x18\x08\xff\xcf\xd3\xb5\x0d\x10\xff\xd0\xac\xf3\xfe\xff\xff\xff\xff\x01\x18\x81\x80\x04\x20\x04"),
-  };
-#undef SEED
-  if (index >= sizeof seeds / sizeof *seeds) return 0;
-  memcpy(to, seeds[index].bytes, *out_len = seeds[index].len);
-  return 1;
-}

@@ -1,0 +1,102 @@
+// message.c: a DeviceMessage is to us what it is to a plain reader and to protobuf-c, with each position of a report.
+#include "../../tracker/message.h"
+
+#include "plain_position.h"
+
+#define POSITIONS_MAX 1024
+
+struct plain_report {
+  uint64_t number;
+  bool ack_now;
+  size_t count;
+  struct position positions[POSITIONS_MAX];
+};
+
+static struct plain_arena arena;
+static struct plain_report plain;
+static struct report ours;  // used again and again, as a tracker does
+
+// Which body it has, 0 for none or several. Fields of later protocols are passed over.
+static uint64_t plain_open(struct plain_reader *r, struct plain_reader *out_body) {
+  struct plain_field field;
+  enum plain_status status;
+  uint64_t kind = 0;
+  while ((status = plain_next(r, &field)) == PLAIN_FIELD) {
+    if (field.id > 3) continue;
+    if (kind) r->odd = true;  // protobuf-c takes the last
+    if (kind || field.type != 2) return 0;
+    kind = field.id;
+    *out_body = plain_inside(&field);
+  }
+  return status == PLAIN_END ? kind : 0;
+}
+
+static bool plain_report_read(struct plain_reader *r) {
+  struct plain_field field;
+  enum plain_status status;
+  plain.number = plain.count = 0;
+  plain.ack_now = false;
+  while ((status = plain_next(r, &field)) == PLAIN_FIELD) {
+    if (field.id == 2 && field.type == 2) {
+      struct plain_reader position = plain_inside(&field);
+      if (plain.count == POSITIONS_MAX) return false;
+      bool good = plain_position(&position, &plain.positions[plain.count++]);
+      r->odd |= position.odd;
+      if (!good) return false;
+    } else if (field.id <= 3 && field.type != (field.id == 2 ? 2 : 0)) {
+      r->odd = true;
+    } else if (field.id == 1) {
+      plain.number = field.number;
+    } else if (field.id == 3) {
+      plain.ack_now = field.number != 0;
+    }
+  }
+  return status == PLAIN_END;
+}
+
+// Whatever else a report keeps of a position, the position comes first.
+static const struct position *position_at(size_t i) {
+  return (const struct position *)(const void *)&ours.positions[i];
+}
+
+static void check_report(void) {
+  fuzz_check(ours.number == plain.number && ours.ack_now == plain.ack_now && ours.count == plain.count);
+  for (size_t i = 0; i < plain.count; i++) check_same_position(position_at(i), &plain.positions[i]);
+}
+
+static void check_protobuf(const Muster__Report *theirs) {
+  fuzz_check(theirs->number == ours.number && theirs->ack_now == ours.ack_now && theirs->n_positions == ours.count);
+  for (size_t i = 0; i < ours.count; i++) {
+    const struct position position = position_of_protobuf(theirs->positions[i]);
+    check_same_position(position_at(i), &position);
+  }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len) {
+  if (len > 2 * POSITIONS_MAX) return 0;
+  struct plain_reader reader = {bytes, bytes + len, false}, body = {0};
+  struct wire_reader message;
+  uint64_t kind = plain_open(&reader, &body);
+  const uint8_t *start = body.at;
+  fuzz_check(message_open(bytes, len, &message) == (enum message_kind)kind);
+  if (kind) fuzz_check(message.at == body.at && message.end == body.end);
+  bool good = kind != 0;
+  if (kind == MESSAGE_REPORT) {
+    good = plain_report_read(&body);
+    fuzz_check(message_report(message, &ours) == good);
+    if (good) check_report();
+  }
+  if (reader.odd || body.odd) return 0;
+  ProtobufCAllocator allocator = plain_allocator(&arena);
+  const Muster__DeviceMessage *theirs = muster__device_message__unpack(&allocator, len, bytes);
+  if (kind == MESSAGE_HELLO) {  // is read by protobuf-c, without what is around it
+    good = muster__hello__unpack(&allocator, (size_t)(body.end - start), start) != NULL;
+  }
+  if (kind == MESSAGE_PING) {  // what is in it is not looked at
+    good = muster__ping__unpack(&allocator, (size_t)(body.end - start), start) != NULL;
+  }
+  fuzz_check((theirs && theirs->body_case) == good);
+  if (good) fuzz_check(theirs->body_case == kind);
+  if (good && kind == MESSAGE_REPORT) check_protobuf(theirs->report);
+  return 0;
+}
