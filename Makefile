@@ -26,14 +26,15 @@ endif
 ifdef FUZZING
 CFLAGS += -fsanitize-coverage=inline-8bit-counters,pc-table
 endif
-LIBS_common := -luv -ljwt -lcjson -lprotobuf-c -lpthread -lm
+LIBS_common := -luv -ljwt -lcrypto -lcjson -lprotobuf-c -lpthread -lm
 
 # ---- sources: every file is named here ----
 PROTO := device team view
-COMMON := buffer clock config decimal file_limit frame hist ident log mailbox metrics position subject token update wire
+COMMON := buffer clock config decimal file_limit frame hist ident log mailbox metrics position subject update wire
+COMMON += revoked token token_guard token_key token_keys token_scan
 COMMON += $(if $(findstring address,$(SANITIZE)),leaks)
-SRC_tracker := ack admin batcher collected conn intake known main message pace pgarray publish rate recorder roll server server_time session store store_copy store_days store_write undertaker
-UNIT_tracker := ack batcher message pgarray rate roll server_time session
+SRC_tracker := ack admin admission batcher collected conn intake known main message pace pgarray publish rate recorder roll server server_time session store store_copy store_days store_write undertaker
+UNIT_tracker := ack admission batcher message pgarray rate roll server_time session
 EXTRA_tracker = $(BUILD)/gen/schema_files.o
 SCHEMA := 001_initial.sql 002_faults.sql
 LIBS_tracker := -lnats -lpq -lcivetweb
@@ -217,7 +218,7 @@ $(BUILD)/bench/frames: $(BUILD)/test/bench/frames.o $(patsubst %,$(BUILD)/gatewa
 $(BUILD)/bench/frames: LIBS_bench = $(LIBS_gateway) -Wl,--wrap=send,--wrap=epoll_ctl,--wrap=setsockopt,--wrap=close
 # The tracker but its main and what it has to do with NATS and Postgres.
 $(BUILD)/bench/positions: $(BUILD)/test/bench/positions.o \
-  $(patsubst %,$(BUILD)/tracker/%.o,ack batcher conn intake message pace rate server server_time session) $(COMMON_OBJECTS)
+  $(patsubst %,$(BUILD)/tracker/%.o,ack admission batcher conn intake message pace rate server server_time session) $(COMMON_OBJECTS)
 $(BENCH_PROGRAMS:%=$(BUILD)/bench/%):
 	@mkdir -p $(@D)
 	$(SAY) LINK $@

@@ -19,7 +19,7 @@ static void set_cookie(const struct http_request *request, struct http_response 
 void api_session_set(struct gateway *gateway, struct http_request *request, struct http_response *response) {
   (void)gateway;
   if (!request->authorization) {
-    api_fail(response, 401, "unauthorized", "the Authorization header must carry the token");
+    api_fail(response, 401, "token_missing", "the Authorization header must carry the token");
     return;
   }
   if (!api_no_query(request, response)) return;

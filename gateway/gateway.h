@@ -13,10 +13,12 @@
 #include "join.h"
 #include "places.h"
 #include "replicas.h"
+#include "token_guard.h"
 #include "tracks.h"
 
 struct gateway_config {
   char *id, *listen, *nats_url, *database_url, *token_key, *style_url, *log_level;
+  char *token_keys;
   long max_viewers, max_viewers_per_team, max_viewers_per_token;
   long interval_ms, linger_ms, stall_ms, stale_after_ms, track_places, track_max_days, compare_interval_s,
       backlog_bytes;
@@ -25,6 +27,7 @@ struct gateway_config {
 struct gateway {
   struct gateway_config config;
   struct files files;
+  struct token_guard guard;
   struct metrics *registry;
   struct gateway_metrics metrics;
   struct replicas *replicas;

@@ -12,7 +12,7 @@
 #include "config.h"
 #include "log.h"
 #include "server.h"
-#include "token.h"
+#include "token_guard.h"
 
 // Long enough for the proxy in front to see that this gateway is not ready, before it stops answering.
 #define DRAIN_MS 1000
@@ -26,7 +26,13 @@ static const struct setting settings[] = {
      .help = "NATS server, or several with commas"},
     {"database-url", SETTING_SECRET, FIELD(database_url), "",
      .help = "Postgres, as postgresql://USER:PASSWORD@HOST/NAME"},
-    {"token-key", SETTING_SECRET, FIELD(token_key), "", .help = "key that tokens are signed with, 32 bytes at least"},
+    {"token-key", SETTING_SECRET, FIELD(token_key), "",
+     .help =
+         "key of tokens without a kid (HS256), 32 bytes or more; for several keys, or others, there is --token-keys"},
+    {"token-keys", SETTING_STRING, FIELD(token_keys), "",
+     .help =
+         "folder of keys that tokens are signed with, each in a file KID.hs256, KID.rs256 or KID.es256 (public keys as "
+         "PEM); SIGHUP reads it again"},
     {"style-url", SETTING_STRING, FIELD(style_url), "https://tiles.openfreemap.org/styles/liberty",
      .help = "style of the base map (MapLibre style JSON)"},
     {"max-viewers", SETTING_INT, FIELD(max_viewers), "0", 0, 1000000,
@@ -76,8 +82,7 @@ static bool check_config(const struct gateway_config *c, enum log_level *out_lev
   if (!config_address(c->listen, host, sizeof host, &port)) return refuse("listen: must be HOST:PORT");
   if (!*c->nats_url) return refuse("nats-url: must not be empty");
   if (!*c->database_url) return refuse("database-url: set MUSTER_DATABASE_URL or MUSTER_DATABASE_URL_FILE");
-  if (!*c->token_key) return refuse("token-key: set MUSTER_TOKEN_KEY or MUSTER_TOKEN_KEY_FILE");
-  if (strlen(c->token_key) < TOKEN_KEY_MIN_BYTES) return refuse("token-key: must be at least 32 bytes");
+  if (!*c->token_key && !*c->token_keys) return refuse("token-key: set MUSTER_TOKEN_KEY or MUSTER_TOKEN_KEYS");
   if (!parse_level(c->log_level, out_level)) return refuse("log-level: must be debug, info, warn or error");
   return true;
 }
@@ -102,6 +107,23 @@ static void need_join(void *context, const char *team, uint64_t ticket) {
 
 static void need_leave(void *context, const char *team) {
   join_leave(((struct gateway *)context)->join, team);
+}
+
+static bool make_guard(struct gateway *g) {
+  char fault[TOKEN_KEYS_FAULT_BYTES], text[TOKEN_KEYS_FAULT_BYTES + 16];
+  g->guard.keys = token_keys_new(g->config.token_key, g->config.token_keys, fault);
+  if (!g->guard.keys) {
+    snprintf(text, sizeof text, "token-keys: %s", fault);
+    return refuse(text);
+  }
+  g->guard.revoked = revoked_new();
+  revoked_set_known(g->guard.revoked);
+  return true;
+}
+
+static void free_guard(struct gateway *g) {
+  revoked_free(g->guard.revoked);
+  token_keys_free(g->guard.keys);
 }
 
 static struct places *make_places(const struct gateway_config *c, unsigned fit) {
@@ -155,11 +177,21 @@ static void free_parts(struct gateway *g) {
   metrics_free(g->registry);
 }
 
-static int wait_for_signal(const sigset_t *ends) {
+static void read_keys_again(struct gateway *g) {
+  char fault[TOKEN_KEYS_FAULT_BYTES];
+  if (token_keys_reload(g->guard.keys, fault)) {
+    log_info("token_keys_read", "keys=%zu", token_keys_count(g->guard.keys));
+  } else {
+    log_error("token_keys_not_read", "fault=%s old_ones=kept", LOG_TEXT(fault, strlen(fault)));
+  }
+}
+
+static void wait_for_end(struct gateway *g, const sigset_t *signals) {
   int signal = 0;
-  while (sigwait(ends, &signal) != 0) continue;
+  while (sigwait(signals, &signal) != 0 || signal == SIGHUP) {
+    if (signal == SIGHUP) read_keys_again(g);
+  }
   log_info("stopping", "signal=%s", signal == SIGINT ? "SIGINT" : "SIGTERM");
-  return signal;
 }
 
 // Viewers are told to go elsewhere, spread over some seconds; REST is answered until the proxy has noticed.
@@ -172,14 +204,14 @@ static void drain(struct gateway *g, struct server *server) {
 }
 
 // Everything that waits for signals, or is started before it. Returns the exit status.
-static int serve(struct gateway *g, const sigset_t *ends) {
+static int serve(struct gateway *g, const sigset_t *signals) {
   struct server *server = NULL;
   if (!fanout_start(g->fanout)) {
     log_error("cannot_start", "part=fanout");
     return 1;
   }
   bool started = feed_start(g->feed) && join_start(g->join) && (server = server_start(g)) != NULL;
-  if (started) wait_for_signal(ends);
+  if (started) wait_for_end(g, signals);
   drain(g, server);
   feed_stop(g->feed);
   join_stop(g->join);
@@ -198,20 +230,22 @@ int main(int argc, char **argv) {
     return loaded == CONFIG_DONE ? 0 : 2;
   }
   log_setup("muster-gateway", gateway.config.id, level);
-  sigset_t ends;
-  sigemptyset(&ends);
-  sigaddset(&ends, SIGTERM);
-  sigaddset(&ends, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &ends, NULL);
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
+  pthread_sigmask(SIG_BLOCK, &signals, NULL);
   signal(SIGPIPE, SIG_IGN);
   // What is large, snapshots, goes back to the system when it is freed. Setting it keeps glibc from raising it.
   mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
-  int status = 1;
-  if (files_prepare(&gateway.files)) {
+  int status = make_guard(&gateway) ? 1 : 2;
+  if (status == 1 && files_prepare(&gateway.files)) {
     make_parts(&gateway);
-    status = serve(&gateway, &ends);
+    status = serve(&gateway, &signals);
     free_parts(&gateway);
   }
+  free_guard(&gateway);
   config_free(&config, &gateway.config);
   return status;
 }

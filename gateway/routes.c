@@ -68,14 +68,19 @@ static bool authorize(struct gateway *gateway, struct http_request *request, str
     }
   } else if (!query_cookie(request->cookie, "muster_token", &text, &len)) {
     http_header(response, "WWW-Authenticate", "Bearer");
-    api_fail(response, 401, "unauthorized", "no token was sent");
+    api_fail(response, 401, "token_missing", "no token was sent");
     return false;
   }
-  enum token_status status =
-      token_verify(gateway->config.token_key, text, len, clock_wall_us() / 1000000, &request->token);
+  enum token_status status = token_guard_admit(&gateway->guard, text, len, clock_wall_us() / 1000000, &request->token);
+  if (status == TOKEN_UNKNOWN) {
+    api_fail_unavailable(response, token_status_text(status));
+    return false;
+  }
   if (status != TOKEN_OK) {
-    http_header(response, "WWW-Authenticate", "Bearer error=\"invalid_token\"");
-    api_fail(response, 401, "unauthorized", "%s", token_status_text(status));
+    // RFC 6750 3.1; an example for scripts, which then need not look into the body.
+    buffer_printf(&response->header, "WWW-Authenticate: Bearer error=\"invalid_token\", error_description=\"%s\"\r\n",
+                  token_status_text(status));
+    api_fail(response, 401, token_status_code(status), "%s", token_status_text(status));
     return false;
   }
   request->token_hash = hash_bytes(text, len);

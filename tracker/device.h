@@ -9,6 +9,7 @@
 #include "ident.h"
 #include "pace.h"
 #include "session.h"
+#include "token.h"
 
 struct server;
 
@@ -23,6 +24,7 @@ struct device {
   struct batch_waiter handle;  // its slot in the server, and which of the slot's users it is
   int64_t hello_since_us;      // monotonic; since when Hello is waited for
   int64_t ended_us;            // monotonic; when the connection was ended, 0 before
+  struct token_stamp stamp;    // of its token, once Hello was taken
   struct batch_team *team;     // NULL before Hello
   const char *worker;          // points into key
   char *key;                   // "team/worker"; NULL before Hello

@@ -15,7 +15,7 @@
 #include "log.h"
 #include "recorder.h"
 #include "server.h"
-#include "token.h"
+#include "token_guard.h"
 #include "version.h"
 
 extern const struct embedded schema_files[];  // generated from tracker/schema/
@@ -27,6 +27,7 @@ extern const struct embedded schema_files[];  // generated from tracker/schema/
 
 struct tracker_config {
   char *id, *listen, *admin, *nats_url, *database_url, *token_key, *log_level;
+  char *token_keys;
   long retention_days, round_ms, log_interval_ms, backlog_bytes, log_max_age_s, log_max_bytes, log_keep_s;
   long idle_timeout_ms, hello_timeout_ms, ack_delay_ms, ack_reports, max_connections;
   long device_positions_per_s, device_positions_burst, device_bytes_per_s, device_bytes_burst, positions_per_s,
@@ -40,7 +41,12 @@ static const struct setting settings[] = {
     {"admin", SETTING_STRING, AT(admin), "127.0.0.1:7400", 0, 0, "Address for /healthz, /readyz and /metrics.", NULL},
     {"nats-url", SETTING_STRING, AT(nats_url), "nats://127.0.0.1:4222", 0, 0, "NATS server, with JetStream.", NULL},
     {"database-url", SETTING_SECRET, AT(database_url), "", 0, 0, "Postgres, as URL or key=value words.", NULL},
-    {"token-key", SETTING_SECRET, AT(token_key), "", 0, 0, "Key that tokens are signed with (HS256), 32 bytes or more.",
+    {"token-key", SETTING_SECRET, AT(token_key), "", 0, 0,
+     "Key of tokens without a kid (HS256), 32 bytes or more; for several keys, or others, there is --token-keys.",
+     NULL},
+    {"token-keys", SETTING_STRING, AT(token_keys), "", 0, 0,
+     "Folder of keys that tokens are signed with, each in a file KID.hs256, KID.rs256 or KID.es256 (public keys as "
+     "PEM); SIGHUP reads it again.",
      NULL},
     {"retention-days", SETTING_INT, AT(retention_days), "0", 0, 36500,
      "Positions older than this are refused as too_old, and their history is dropped; 0 keeps all.", NULL},
@@ -91,8 +97,9 @@ static const struct config config_table = {
 struct tracker {
   struct tracker_config config;
   uv_loop_t loop;
-  uv_signal_t sigint, sigterm;
+  uv_signal_t sigint, sigterm, sighup;
   uv_async_t heard_again;
+  struct token_guard guard;
   struct metrics *metrics;
   struct server *server;
   struct intake *intake;
@@ -144,6 +151,18 @@ static void on_stopped(void *context) {
   uv_close((uv_handle_t *)&tracker->heard_again, NULL);
   uv_close((uv_handle_t *)&tracker->sigint, NULL);
   uv_close((uv_handle_t *)&tracker->sigterm, NULL);
+  uv_close((uv_handle_t *)&tracker->sighup, NULL);
+}
+
+static void on_hangup(uv_signal_t *signal, int number) {
+  char fault[TOKEN_KEYS_FAULT_BYTES];
+  struct token_keys *keys = ((struct tracker *)signal->data)->guard.keys;
+  (void)number;
+  if (token_keys_reload(keys, fault)) {
+    log_info("token_keys_read", "keys=%zu", token_keys_count(keys));
+  } else {
+    log_error("token_keys_not_read", "fault=%s old_ones=kept", LOG_TEXT(fault, strlen(fault)));
+  }
 }
 
 static void on_signal(uv_signal_t *signal, int number) {
@@ -186,6 +205,15 @@ static int check_config(const struct tracker_config *config) {
   return 0;
 }
 
+static int make_guard(struct tracker *tracker) {
+  char fault[TOKEN_KEYS_FAULT_BYTES];
+  tracker->guard.keys = token_keys_new(tracker->config.token_key, tracker->config.token_keys, fault);
+  if (!tracker->guard.keys) return fail("token-keys", fault);
+  tracker->guard.revoked = revoked_new();
+  revoked_set_known(tracker->guard.revoked);
+  return 0;
+}
+
 static long connects_burst(const struct tracker_config *config) {
   long ms = config->round_ms < CONNECTS_BURST_MS ? CONNECTS_BURST_MS : config->round_ms + 1;
   return 1 + config->connects_per_s * ms / 1000;
@@ -197,7 +225,7 @@ static int start_server(struct tracker *tracker) {
   const char *fault = "";
   struct server_config server = {
       .host = host,
-      .token_key = config->token_key,
+      .guard = &tracker->guard,
       .retention_days = config->retention_days,
       .idle_timeout_ms = config->idle_timeout_ms,
       .hello_timeout_ms = config->hello_timeout_ms,
@@ -254,7 +282,9 @@ static int start_rest(struct tracker *tracker) {
   if (!tracker->admin) return fail(config->admin, "cannot listen for HTTP there");
   uv_signal_init(&tracker->loop, &tracker->sigint);
   uv_signal_init(&tracker->loop, &tracker->sigterm);
-  tracker->sigint.data = tracker->sigterm.data = tracker;
+  uv_signal_init(&tracker->loop, &tracker->sighup);
+  tracker->sigint.data = tracker->sigterm.data = tracker->sighup.data = tracker;
+  uv_signal_start(&tracker->sighup, on_hangup, SIGHUP);
   uv_signal_start(&tracker->sigint, on_signal, SIGINT);
   uv_signal_start(&tracker->sigterm, on_signal, SIGTERM);
   return 0;
@@ -265,6 +295,8 @@ static void stop(struct tracker *tracker) {
   uv_loop_close(&tracker->loop);
   intake_free(tracker->intake);
   server_free(tracker->server);
+  revoked_free(tracker->guard.revoked);
+  token_keys_free(tracker->guard.keys);
   metrics_free(tracker->metrics);
   log_info("stopped", "exit=0");
   config_free(&config_table, &tracker->config);
@@ -280,6 +312,7 @@ int main(int argc, char **argv) {
   srand((unsigned)clock_mono_us());
   uv_loop_init(&tracker.loop);
   tracker.metrics = metrics_new();
+  if (make_guard(&tracker)) return 2;
   if (start_server(&tracker) || start_intake(&tracker) || start_rest(&tracker)) return 1;
   log_info("started", "version=%s listen=%s port=%d admin=%s", MUSTER_VERSION, tracker.config.listen,
            server_port(tracker.server), tracker.config.admin);

@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admission.h"
 #include "clock.h"
 #include "device.h"
 #include "log.h"
 #include "pace.h"
 #include "server_time.h"
-#include "token.h"
 
 #define BACKLOG 4096
 #define SWEEP_MS 1000
@@ -23,7 +23,7 @@
 // GPS time began on 1980-01-06; what claims to be older is a device without a clock, not a position.
 #define OLDEST_US (INT64_C(315964800) * 1000000)
 
-#define ERROR_CODES 12
+#define ERROR_CODES 15
 
 struct slot {
   struct device *device;
@@ -49,6 +49,7 @@ struct server {
   struct device *workers;           // by "team/worker"
   int64_t positions;                // that came, good or bad
   struct server_time time;
+  uint64_t looked;    // at everybody, for what is revoked: a revoked_version
   uint64_t round_ms;  // the loop's time of this round …
   int64_t round_us;   // … and server time
   bool pressed, stopping, said_goodbye;
@@ -65,6 +66,10 @@ static struct device *device_of_conn(struct conn *conn) {
 
 static struct device *device_of(struct session *session) {
   return (struct device *)((char *)session - offsetof(struct device, session));
+}
+
+static uint32_t retry_after_ms(void) {
+  return (uint32_t)(rand() % RETRY_SPREAD_MS);
 }
 
 static int64_t server_now(struct server *server) {
@@ -146,17 +151,26 @@ static void end_device(struct device *device, const char *reason) {
   conn_end(&device->conn);
 }
 
-static bool check_token(struct server *server, const char *text, size_t len, struct token *token,
-                        Muster__ErrorCode *out_code, const char **out_text) {
-  enum token_status status = token_verify(server->config.token_key, text, len, clock_wall_us() / 1000000, token);
-  *out_code =
-      status == TOKEN_EXPIRED ? MUSTER__ERROR_CODE__ERROR_TOKEN_EXPIRED : MUSTER__ERROR_CODE__ERROR_TOKEN_INVALID;
-  *out_text = token_status_text(status);
-  if (status != TOKEN_OK) return false;
-  if (token->role == TOKEN_WORKER) return true;
-  *out_text = "the token's role is not worker";
-  token_fini(token);
-  return false;
+// Whether this session may begin. If that cannot be told yet, the device is to come again; it keeps what it has.
+static bool admit(struct session *session, const Muster__Hello *hello, struct token *token, Muster__ErrorCode *out_code,
+                  const char **out_text) {
+  const struct token_guard *guard = device_of(session)->server->config.guard;
+  enum admission answer = admission_ask(guard, hello, clock_wall_us() / 1000000, token, out_code, out_text);
+  if (answer == ADMISSION_LATER) session_go_away(session, *out_text, retry_after_ms());
+  return answer == ADMISSION_GRANTED;
+}
+
+// Ends what an expired or revoked token has opened. What is durable by now is acked first.
+static bool is_over(struct server *server, struct device *device) {
+  Muster__ErrorCode code;
+  const char *text;
+  int64_t now_s = clock_wall_us() / 1000000;  // a token's times are not walked off as server time is
+  if (!device->session.open) return false;
+  if (!admission_over(server->config.guard, &device->stamp, now_s, server->looked, &code, &text)) return false;
+  session_durable(&device->session);
+  session_fail(&device->session, code, text);
+  end_device(device, code == MUSTER__ERROR_CODE__ERROR_TOKEN_REVOKED ? "token_revoked" : "token_expired");
+  return true;
 }
 
 static void replace(struct device *old) {
@@ -165,12 +179,12 @@ static void replace(struct device *old) {
   end_device(old, "replaced");
 }
 
-static bool on_open(struct session *session, const char *text, size_t len, const char *agent,
-                    Muster__ErrorCode *out_code, const char **out_text) {
+static bool on_open(struct session *session, const Muster__Hello *hello, Muster__ErrorCode *out_code,
+                    const char **out_text) {
   struct device *device = device_of(session);
   struct server *server = device->server;
   struct token token;
-  if (!check_token(server, text, len, &token, out_code, out_text)) return false;
+  if (!admit(session, hello, &token, out_code, out_text)) return false;
   // A round has one time for all, but two sessions of a worker must not have the same start.
   int64_t now_us = server_now(server);
   if (session->session_us < now_us) session->session_us = now_us;
@@ -187,6 +201,8 @@ static bool on_open(struct session *session, const char *text, size_t len, const
   HASH_ADD_KEYPTR(hh, server->workers, device->key, strlen(device->key), device);
   pace_recall(server->pace, &device->pace, device->key);
   append_presence(device, true, "");
+  device->stamp = token_stamp_of(&token);
+  const char *agent = hello->agent ? hello->agent : "";
   log_debug("session_opened", "worker=%s agent=%s", device->key, LOG_TEXT(agent, strnlen(agent, 64)));
   token_fini(&token);
   return true;
@@ -350,6 +366,7 @@ static void sweep_device(struct server *server, struct device *device, int64_t m
     if (mono_us - device->ended_us > LINGER_US) conn_abort(&device->conn);
     return;
   }
+  if (is_over(server, device)) return;
   session_tick(&device->session, wall_us);  // acks do not wait for reading
   if (device->conn.paused) {                // it may have spoken long ago
     device->hello_since_us = mono_us;
@@ -377,10 +394,12 @@ static void on_sweep(uv_timer_t *timer) {
   struct server *server = timer->data;
   int64_t mono_us = clock_mono_us(), wall_us = server_now(server);
   set_oldest(server);
+  uint64_t revoked = revoked_version(server->config.guard->revoked);
   for (uint32_t i = 0; i < server->slots_used; i++) {
     struct device *device = server->slots[i].device;
     if (device) sweep_device(server, device, mono_us, wall_us);
   }
+  server->looked = revoked;
 }
 
 void server_durable(struct server *server, struct batch_waiter waiter) {
@@ -419,7 +438,8 @@ static void register_metrics(struct server *server, struct metrics *m) {
   static const char *const errors[ERROR_CODES] = {
       "code=\"UNSPECIFIED\"",    "code=\"FRAME_TOO_LONG\"",   "code=\"MALFORMED\"",     "code=\"HELLO_EXPECTED\"",
       "code=\"HELLO_REPEATED\"", "code=\"PROTOCOL_VERSION\"", "code=\"TOKEN_INVALID\"", "code=\"TOKEN_EXPIRED\"",
-      "code=\"REPORT_NUMBER\"",  "code=\"REPORT_EMPTY\"",     "code=\"REPLACED\"",      "code=\"TIMEOUT\""};
+      "code=\"REPORT_NUMBER\"",  "code=\"REPORT_EMPTY\"",     "code=\"REPLACED\"",      "code=\"TIMEOUT\"",
+      "code=\"TOKEN_REVOKED\"",  "code=\"WRONG_TEAM\"",       "code=\"CLOCK\""};
   server->connections = metrics_gauge(m, "muster_tracker_connections", "", "Devices connected.");
   server->connects_total = metrics_counter(m, "muster_tracker_connects_total", "", "Connections that came in.");
   server->rejected_total =
@@ -514,7 +534,7 @@ static void say_goodbye(struct server *server) {
     struct device *device = server->slots[i].device;
     if (!device || device->ended_us) continue;
     if (device->session.open) session_durable(&device->session);
-    session_go_away(&device->session, "the tracker stops", (uint32_t)(rand() % RETRY_SPREAD_MS));
+    session_go_away(&device->session, "the tracker stops", retry_after_ms());
     end_device(device, "shutdown");
   }
   look_whether_stopped(server);

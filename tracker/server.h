@@ -9,13 +9,14 @@
 #include "intake.h"
 #include "metrics.h"
 #include "pace.h"
+#include "token_guard.h"
 
 struct server;
 
 struct server_config {
   const char *host;
   int port;  // 0: any free one
-  const char *token_key;
+  const struct token_guard *guard;
   long retention_days;  // positions older are refused; 0: none are
   long idle_timeout_ms, hello_timeout_ms, ack_delay_ms, ack_reports;
   unsigned max_connections;

@@ -76,8 +76,7 @@ static void receive_hello(struct session *session, struct wire_reader message, i
     session_fail(session, code, text);
   } else {
     session->session_us = session_start(now_us, hello->last_session);
-    if (session->host->open(session, hello->token, strlen(hello->token), hello->agent ? hello->agent : "", &code,
-                            &text)) {
+    if (session->host->open(session, hello, &code, &text)) {
       uint8_t out[MESSAGE_SEND_BYTES];
       session->open = true;
       session->host->send(session, out, message_welcome(out, session->session_us, now_us, &session->host->limits));

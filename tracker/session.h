@@ -21,9 +21,8 @@ struct session_host {
   int64_t oldest_us;     // positions before are too old; kept up to date by the host
   struct report report;  // the one at hand; the host ends with report_fini
 
-  // Checks the token and makes the worker known; false: refuse with *out_code. Called once, on Hello.
-  bool (*open)(struct session *session, const char *token, size_t token_len, const char *agent,
-               Muster__ErrorCode *out_code, const char **out_text);
+  // Checks the token, which Hello has, and makes the worker known; false: refuse with *out_code. Called once, on Hello.
+  bool (*open)(struct session *session, const Muster__Hello *hello, Muster__ErrorCode *out_code, const char **out_text);
   // A good position came; returns the number of the log batch that it is in.
   uint64_t (*position)(struct session *session, const struct position *position, int64_t now_us);
   // Tell this session (session_durable) when this log batch is durable.

@@ -205,9 +205,14 @@ static void fail(const char *what) {
 
 static void start_tracker(void) {
   const char *fault = NULL;
+  char key_fault[TOKEN_KEYS_FAULT_BYTES];
+  static struct token_guard guard;
+  guard = (struct token_guard){token_keys_new(KEY, "", key_fault), revoked_new()};
+  if (!guard.keys) fail(key_fault);
+  revoked_set_known(guard.revoked);
   metrics = metrics_new();
   struct server_config config = {.host = "127.0.0.1",
-                                 .token_key = KEY,
+                                 .guard = &guard,
                                  .idle_timeout_ms = 60000,
                                  .hello_timeout_ms = 10000,
                                  .ack_delay_ms = 8000,

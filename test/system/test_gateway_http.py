@@ -86,9 +86,9 @@ def test_strangers_get_nothing(url, stack, path):
     other_key = os.environ | {"MUSTER_TOKEN_KEY": "k" * 32}
     forged = subprocess.run([PROGRAMS / "muster-token", "--team", "team-1", "--subject", "eve"], env=other_key,
                             capture_output=True, check=True, encoding="utf-8").stdout.strip()
-    for token in (None, "garbage", forged):
+    for token, code in ((None, "token_missing"), ("garbage", "token_malformed"), (forged, "token_signature")):
         answer = fetch(f"{url}/api/v1/{path}", token, method)
-        assert answer[0] == 401 and error_code(answer) == "unauthorized"
+        assert answer[0] == 401 and error_code(answer) == code
     answer = fetch(f"{url}/api/v1/{path}", worker, method)
     assert answer[0] == 403 and error_code(answer) == "forbidden"
 
@@ -97,7 +97,7 @@ def test_a_deeply_nested_token_is_refused_and_harms_nobody(url):
     """Brackets in a string must not make up for those outside: the parser's recursion would overrun a thread's stack."""
     header = '{"a":"' + "]" * 2000 + '","b":' + "[" * 2000
     token = base64.urlsafe_b64encode(header.encode()).decode().rstrip("=") + ".e30.AAAA"
-    assert error_code(fetch(url + "/api/v1/teams", token)) == "unauthorized"
+    assert error_code(fetch(url + "/api/v1/teams", token)) == "token_malformed"
     assert fetch(url + "/healthz")[0] == 200
 
 

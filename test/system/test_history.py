@@ -157,7 +157,7 @@ def test_refusals_say_why(url, token, place, query, status, code):
 
 
 def test_strangers_and_other_methods_are_refused(url, token):
-    assert error_code(fetch(url + path())) == "unauthorized"
+    assert error_code(fetch(url + path())) == "token_missing"
     assert error_code(fetch(url + path(), token, "POST")) == "method_not_allowed"
     assert fetch(url + path(), token, "HEAD")[0] == 405
 

@@ -26,9 +26,8 @@ static struct {
   bool token_good;
 } host;
 
-static bool on_open(struct session *session, const char *token, size_t len, const char *agent, Muster__ErrorCode *code,
-                    const char **text) {
-  (void)session, (void)token, (void)len, (void)agent;
+static bool on_open(struct session *session, const Muster__Hello *hello, Muster__ErrorCode *code, const char **text) {
+  (void)session, (void)hello;
   *code = MUSTER__ERROR_CODE__ERROR_TOKEN_INVALID;
   *text = "bad";
   return host.token_good;
