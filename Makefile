@@ -26,6 +26,10 @@ endif
 ifdef FUZZING
 CFLAGS += -fsanitize-coverage=inline-8bit-counters,pc-table
 endif
+# What is measured is compiled as a whole when it is linked, so that functions of one file are inlined in others; tests
+# and what watches a run are not: it takes long.
+LTO := $(if $(SANITIZE)$(FUZZING)$(COVERAGE),,-flto=auto)
+CFLAGS += $(if $(LTO),-flto -ffat-lto-objects)
 LIBS_common := -luv -ljwt -lcrypto -lcjson -lprotobuf-c -lpthread -lm
 
 # ---- sources: every file is named here ----
@@ -81,7 +85,7 @@ $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h: proto/%.proto
 	@mkdir -p $(@D)
 	$(SAY) PROTOC $<
 	$(Q)protoc-c --proto_path=proto --c_out=$(BUILD)/gen $<
-$(BUILD)/gen/%.o: CFLAGS += -Wno-conversion
+$(BUILD)/gen/%.o: CFLAGS += -Wno-conversion $(if $(LTO),-fno-lto)  # embedded files are symbols that only the assembler knows
 GENERATED := $(PROTO:%=$(BUILD)/gen/%.pb-c.h)
 
 $(BUILD)/gen/schema_files.c: common/embed.py $(SCHEMA:%=tracker/schema/%)
@@ -116,7 +120,7 @@ define program
 $(BUILD)/bin/muster-$(1): $(SRC_$(1):%=$(BUILD)/$(1)/%.o) $(EXTRA_$(1)) $(COMMON_OBJECTS)
 	@mkdir -p $$(@D)
 	$$(SAY) LINK $$@
-	$$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) $$^ $(LIBS_$(1)) $(LIBS_common) -o $$@
+	$$(Q)$$(CC) $$(CFLAGS) $$(LTO) $$(LDFLAGS) $$^ $(LIBS_$(1)) $(LIBS_common) -o $$@
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
@@ -126,7 +130,7 @@ UNIT_OBJECTS := $(COMMON_OBJECTS) $(foreach p,$(PROGRAMS),$(patsubst %,$(BUILD)/
 $(BUILD)/test/test_%: $(BUILD)/test/unit/test_%.o $(UNIT_OBJECTS)
 	@mkdir -p $(@D)
 	$(SAY) LINK $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -lcmocka -lcrypto $(LIBS_common) -o $@
+	$(Q)$(CC) $(CFLAGS) -fno-lto $(LDFLAGS) $^ -lcmocka -lcrypto $(LIBS_common) -o $@
 
 .PHONY: unit
 unit: $(UNIT_TESTS:%=$(BUILD)/test/test_%)
@@ -222,7 +226,7 @@ $(BUILD)/bench/positions: $(BUILD)/test/bench/positions.o \
 $(BENCH_PROGRAMS:%=$(BUILD)/bench/%):
 	@mkdir -p $(@D)
 	$(SAY) LINK $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LIBS_bench) $(LIBS_common) -o $@
+	$(Q)$(CC) $(CFLAGS) $(LTO) $(LDFLAGS) $^ $(LIBS_bench) $(LIBS_common) -o $@
 
 # Instructions per frame and per position, counted: within 3 % of what test/bench/instructions.json has. A change that is
 # meant to change them records them anew. Only plain builds are comparable.
@@ -251,7 +255,7 @@ check:
 	deploy/deps.sh build test bench
 	$(MAKE) --no-print-directory check-all check-instructions
 check-all: all
-	@$(file >$(BUILD)/compiler-flags,$(CPPFLAGS) $(CFLAGS))
+	@$(file >$(BUILD)/compiler-flags,$(CPPFLAGS) $(filter-out -flto -ffat-lto-objects,$(CFLAGS)))
 	/usr/bin/python3 test/check.py --compiler-flags $(BUILD)/compiler-flags
 	/usr/bin/python3 docs/configuration.py $(BUILD)/bin --check
 

@@ -11,17 +11,13 @@ void buffer_fini(struct buffer *buffer) {
   *buffer = (struct buffer){0};
 }
 
-uint8_t *buffer_reserve(struct buffer *buffer, size_t extra) {
-  size_t need = buffer->len + extra;
-  if (need > buffer->capacity) {
-    size_t capacity = buffer->capacity ? buffer->capacity : 256;
-    while (capacity < need) capacity *= 2;
-    uint8_t *data = realloc(buffer->data, capacity);
-    if (!data) abort();
-    buffer->data = data;
-    buffer->capacity = capacity;
-  }
-  return buffer->data + buffer->len;
+void buffer_grow(struct buffer *buffer, size_t extra) {
+  size_t need = buffer->len + extra, capacity = buffer->capacity ? buffer->capacity : 256;
+  while (capacity < need) capacity *= 2;
+  uint8_t *data = realloc(buffer->data, capacity);
+  if (!data) abort();
+  buffer->data = data;
+  buffer->capacity = capacity;
 }
 
 void buffer_append(struct buffer *buffer, const void *bytes, size_t len) {

@@ -16,8 +16,13 @@ struct buffer {
 
 void buffer_fini(struct buffer *buffer);
 
+// What buffer_reserve leaves to it.
+void buffer_grow(struct buffer *buffer, size_t extra);
 // Makes room for `extra` more bytes and returns where they begin; the caller writes and then adds to len.
-uint8_t *buffer_reserve(struct buffer *buffer, size_t extra);
+static inline uint8_t *buffer_reserve(struct buffer *buffer, size_t extra) {
+  if (extra > buffer->capacity - buffer->len) buffer_grow(buffer, extra);
+  return buffer->data + buffer->len;
+}
 void buffer_append(struct buffer *buffer, const void *bytes, size_t len);
 void buffer_append_string(struct buffer *buffer, const char *text);
 void buffer_printf(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));

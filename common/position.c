@@ -20,22 +20,29 @@ enum {
   BATTERY = 8,
 };
 
-static inline bool read_uint32(struct wire_reader *body, uint32_t *out) {
-  uint64_t value;
-  if (!wire_varint(body, &value)) return false;
-  *out = (uint32_t)value;
-  return true;
-}
+// The optional fields have numbers in a row, are varints of 32 bits, and their bits in `has` are in the same order.
+#define OPTIONALS (BATTERY - SPEED + 1)
+_Static_assert(POSITION_HAS_SPEED == 1 && POSITION_HAS_BATTERY == 1 << (OPTIONALS - 1), "bits in order of the fields");
 
-static bool read_altitude(struct wire_reader *body, int32_t *out) {
-  uint32_t value;
-  if (!read_uint32(body, &value)) return false;
-  *out = (int32_t)wire_unzigzag(value);
+// The three that every position has, as devices write them: in order, before all others.
+#define REQUIRED_BYTES (9 + 5 + 5)
+
+static inline bool read_required(struct wire_reader *body, struct position *p) {
+  const uint8_t *at = body->at;
+  if (wire_left(body) < REQUIRED_BYTES || at[0] != WIRE_TAG(TAKEN_AT, WIRE_FIXED64) ||
+      at[9] != WIRE_TAG(LATITUDE, WIRE_FIXED32) || at[14] != WIRE_TAG(LONGITUDE, WIRE_FIXED32)) {
+    return false;
+  }
+  memcpy(&p->taken_at_us, at + 1, 8);
+  memcpy(&p->latitude_e7, at + 10, 4);
+  memcpy(&p->longitude_e7, at + 15, 4);
+  p->has = POSITION_HAS_ALL_REQUIRED;
+  body->at = at + REQUIRED_BYTES;
   return true;
 }
 
 // A field of the wrong type is passed over, as an unknown field is: the required ones are then missing, and refused.
-static bool read_field(struct wire_reader *body, uint64_t tag, struct position *p) {
+static inline bool read_field(struct wire_reader *body, uint64_t tag, struct position *p) {
   switch (tag) {
     case WIRE_TAG(TAKEN_AT, WIRE_FIXED64):
       p->has |= POSITION_HAS_TAKEN_AT;
@@ -46,33 +53,33 @@ static bool read_field(struct wire_reader *body, uint64_t tag, struct position *
     case WIRE_TAG(LONGITUDE, WIRE_FIXED32):
       p->has |= POSITION_HAS_LONGITUDE;
       return wire_fixed32(body, &p->longitude_e7);
-    case WIRE_TAG(SPEED, WIRE_VARINT):
-      p->has |= POSITION_HAS_SPEED;
-      return read_uint32(body, &p->speed_cm_s);
-    case WIRE_TAG(HEADING, WIRE_VARINT):
-      p->has |= POSITION_HAS_HEADING;
-      return read_uint32(body, &p->heading_cdeg);
-    case WIRE_TAG(ACCURACY, WIRE_VARINT):
-      p->has |= POSITION_HAS_ACCURACY;
-      return read_uint32(body, &p->accuracy_cm);
-    case WIRE_TAG(ALTITUDE, WIRE_VARINT):
-      p->has |= POSITION_HAS_ALTITUDE;
-      return read_altitude(body, &p->altitude_cm);
-    case WIRE_TAG(BATTERY, WIRE_VARINT):
-      p->has |= POSITION_HAS_BATTERY;
-      return read_uint32(body, &p->battery_percent);
     default:
       return wire_skip(body, tag);
   }
 }
 
-bool position_decode(struct wire_reader body, struct position *out_position) {
-  struct position position = {0};
+bool position_decode(struct wire_reader body, struct position *out) {
+  uint32_t optional[OPTIONALS] = {0}, has = 0;
+  out->has = 0;
+  if (!read_required(&body, out)) out->taken_at_us = out->latitude_e7 = out->longitude_e7 = 0;  // field by field, then
   while (body.at != body.end) {
-    uint64_t tag;
-    if (!wire_varint(&body, &tag) || !read_field(&body, tag, &position)) return false;
+    uint64_t tag, value;
+    if (!wire_varint(&body, &tag)) return false;
+    uint64_t beyond = tag - WIRE_TAG(SPEED, WIRE_VARINT);
+    if (beyond % 8 == 0 && beyond / 8 < OPTIONALS) {
+      if (!wire_varint(&body, &value)) return false;
+      optional[beyond / 8] = (uint32_t)value;
+      has |= 1u << beyond / 8;
+    } else if (!read_field(&body, tag, out)) {
+      return false;
+    }
   }
-  *out_position = position;
+  out->has |= has;
+  out->speed_cm_s = optional[SPEED - SPEED];
+  out->heading_cdeg = optional[HEADING - SPEED];
+  out->accuracy_cm = optional[ACCURACY - SPEED];
+  out->altitude_cm = (int32_t)wire_unzigzag(optional[ALTITUDE - SPEED]);
+  out->battery_percent = optional[BATTERY - SPEED];
   return true;
 }
 
@@ -90,27 +97,22 @@ uint8_t *position_encode(uint8_t *to, const struct position *position) {
   return to;
 }
 
-static bool values_in_range(const struct position *p) {
-  if ((p->has & POSITION_HAS_SPEED) && p->speed_cm_s > MAX_SPEED_CM_S) return false;
-  if ((p->has & POSITION_HAS_HEADING) && p->heading_cdeg > MAX_HEADING_CDEG) return false;
-  if ((p->has & POSITION_HAS_ACCURACY) && p->accuracy_cm > MAX_ACCURACY_CM) return false;
-  if ((p->has & POSITION_HAS_ALTITUDE) && (p->altitude_cm > MAX_ALTITUDE_CM || p->altitude_cm < -MAX_ALTITUDE_CM)) {
-    return false;
-  }
-  return !(p->has & POSITION_HAS_BATTERY) || p->battery_percent <= MAX_BATTERY_PERCENT;
+// What a position does not have is 0, which is always in range.
+static inline bool values_in_range(const struct position *p) {
+  return p->speed_cm_s <= MAX_SPEED_CM_S && p->heading_cdeg <= MAX_HEADING_CDEG && p->accuracy_cm <= MAX_ACCURACY_CM &&
+         p->altitude_cm <= MAX_ALTITUDE_CM && p->altitude_cm >= -MAX_ALTITUDE_CM &&
+         p->battery_percent <= MAX_BATTERY_PERCENT;
 }
 
-enum position_fault position_check(const struct position *position, int64_t oldest_us, int64_t latest_us) {
+enum position_fault position_check(const struct position *p, int64_t oldest_us, int64_t latest_us) {
   const uint32_t both = POSITION_HAS_LATITUDE | POSITION_HAS_LONGITUDE;
-  if (!(position->has & POSITION_HAS_TAKEN_AT)) return POSITION_VALUE;
-  if ((position->has & both) != both) return POSITION_COORDINATE;
-  if (position->latitude_e7 > MAX_LATITUDE_E7 || position->latitude_e7 < -MAX_LATITUDE_E7) return POSITION_COORDINATE;
-  if (position->longitude_e7 > MAX_LONGITUDE_E7 || position->longitude_e7 < -MAX_LONGITUDE_E7) {
-    return POSITION_COORDINATE;
-  }
-  if (position->taken_at_us > latest_us) return POSITION_FUTURE;
-  if (position->taken_at_us < oldest_us) return POSITION_TOO_OLD;
-  return values_in_range(position) ? POSITION_GOOD : POSITION_VALUE;
+  if (!(p->has & POSITION_HAS_TAKEN_AT)) return POSITION_VALUE;
+  if ((p->has & both) != both) return POSITION_COORDINATE;
+  if (p->latitude_e7 > MAX_LATITUDE_E7 || p->latitude_e7 < -MAX_LATITUDE_E7) return POSITION_COORDINATE;
+  if (p->longitude_e7 > MAX_LONGITUDE_E7 || p->longitude_e7 < -MAX_LONGITUDE_E7) return POSITION_COORDINATE;
+  if (p->taken_at_us > latest_us) return POSITION_FUTURE;
+  if (p->taken_at_us < oldest_us) return POSITION_TOO_OLD;
+  return values_in_range(p) ? POSITION_GOOD : POSITION_VALUE;
 }
 
 const char *position_fault_name(enum position_fault fault) {

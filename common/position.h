@@ -21,6 +21,7 @@ enum position_has {
   POSITION_HAS_ALL_REQUIRED = POSITION_HAS_TAKEN_AT | POSITION_HAS_LATITUDE | POSITION_HAS_LONGITUDE,
 };
 
+// What a position does not have is 0.
 struct position {
   int64_t taken_at_us;   // Unix, UTC
   int32_t latitude_e7;   // 1e-7 degrees
@@ -46,7 +47,8 @@ enum position_fault {
 // The most bytes a position can take on the wire, without tag and length.
 #define POSITION_WIRE_BYTES 64
 
-// Reads the body of a Position message; unknown fields are passed over. False if the bytes are no message.
+// Reads the body of a Position message; unknown fields are passed over. False if the bytes are no message: out_position
+// is then of no use.
 bool position_decode(struct wire_reader body, struct position *out_position) __attribute__((warn_unused_result));
 
 // Writes the body of a Position message, at most POSITION_WIRE_BYTES, and returns the next free place.

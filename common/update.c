@@ -1,8 +1,6 @@
 // Writing and reading TeamBatch and LogBatch. Lengths are written in one byte where they surely fit, else patched.
 #include "update.h"
 
-#include "ident.h"
-
 enum { BATCH_TRACKER = 1, BATCH_STARTED_AT = 2, BATCH_NUMBER = 3, BATCH_UPDATES = 4 };
 enum { UPDATE_WORKER = 1, UPDATE_POSITION = 2, UPDATE_PRESENCE = 3, UPDATE_RECEIVED_AT = 4, UPDATE_TEAM = 5 };
 enum { PRESENCE_ONLINE = 1, PRESENCE_SESSION = 2, PRESENCE_AT = 3, PRESENCE_REASON = 4, PRESENCE_REPORTS = 5 };
@@ -10,12 +8,22 @@ enum { PRESENCE_ONLINE = 1, PRESENCE_SESSION = 2, PRESENCE_AT = 3, PRESENCE_REAS
 // Body of the largest update: worker, position, presence with its reason, time, team, each with tag and length.
 #define UPDATE_MAX_BYTES (2 * (IDENT_MAX_BYTES + 2) + (POSITION_WIRE_BYTES + 2) + 9 + (32 + UPDATE_REASON_BYTES + 4))
 
+size_t batch_encode_origin(uint8_t *out, struct slice tracker, int64_t started_at_us) {
+  uint8_t *to = wire_put_bytes(out, BATCH_TRACKER, tracker.data, tracker.len);
+  return (size_t)(wire_put_fixed64(to, BATCH_STARTED_AT, (uint64_t)started_at_us) - out);
+}
+
+void batch_append_number(struct buffer *buffer, const uint8_t *origin, size_t origin_len, uint64_t number) {
+  uint8_t *to = buffer_reserve(buffer, origin_len + 11);
+  memcpy(to, origin, origin_len);
+  to = wire_put_uint(to + origin_len, BATCH_NUMBER, number);
+  buffer->len = (size_t)(to - buffer->data);
+}
+
 void batch_append_header(struct buffer *buffer, const struct batch_header *header) {
-  uint8_t *start = buffer_reserve(buffer, header->tracker.len + 40);
-  uint8_t *to = wire_put_bytes(start, BATCH_TRACKER, header->tracker.data, header->tracker.len);
-  to = wire_put_fixed64(to, BATCH_STARTED_AT, (uint64_t)header->started_at_us);
-  to = wire_put_uint(to, BATCH_NUMBER, header->number);
-  buffer->len += (size_t)(to - start);
+  uint8_t origin[BATCH_ORIGIN_BYTES];
+  batch_append_number(buffer, origin, batch_encode_origin(origin, header->tracker, header->started_at_us),
+                      header->number);
 }
 
 // Both submessages are shorter than 128 bytes, so their length is one byte, put in once it is known.
@@ -44,14 +52,19 @@ static uint8_t *put_presence(uint8_t *to, const struct presence *presence) {
   return to;
 }
 
+static inline uint8_t *begin_update(struct buffer *buffer, size_t len) {
+  uint8_t *to = buffer_reserve(buffer, len + 4);
+  *to++ = WIRE_TAG(BATCH_UPDATES, WIRE_BYTES);
+  return wire_put_varint(to, len);
+}
+
 static void append_framed(struct buffer *buffer, const uint8_t *body, size_t len, struct slice team) {
   size_t team_bytes = team.len ? team.len + 2 : 0;
-  uint8_t *start = buffer_reserve(buffer, len + team_bytes + 8);
-  uint8_t *to = wire_put_varint(wire_put_tag(start, BATCH_UPDATES, WIRE_BYTES), len + team_bytes);
+  uint8_t *to = begin_update(buffer, len + team_bytes);
   memcpy(to, body, len);
   to += len;
   if (team.len) to = wire_put_bytes(to, UPDATE_TEAM, team.data, team.len);
-  buffer->len += (size_t)(to - start);
+  buffer->len = (size_t)(to - buffer->data);
 }
 
 void batch_append_update(struct buffer *live, struct buffer *log, const struct update *update) {
@@ -63,6 +76,31 @@ void batch_append_update(struct buffer *live, struct buffer *log, const struct u
   size_t len = (size_t)(to - body);
   if (live) append_framed(live, body, len, (struct slice){0});
   if (log) append_framed(log, body, len, update->team);
+}
+
+// Ids and positions have fewer than 128 bytes.
+static inline uint8_t *put_short(uint8_t *to, uint32_t id, const void *bytes, size_t len) {
+  to[0] = (uint8_t)WIRE_TAG(id, WIRE_BYTES);
+  to[1] = (uint8_t)len;
+  memcpy(to + 2, bytes, len);
+  return to + 2 + len;
+}
+
+void batch_append_position(struct buffer *live, struct buffer *log, struct slice team, struct slice worker,
+                           const struct position *position, struct wire_reader bytes, int64_t received_at_us) {
+  uint8_t anew[POSITION_WIRE_BYTES];
+  if (wire_left(&bytes) > POSITION_WIRE_BYTES) {
+    bytes = wire_reader(anew, (size_t)(position_encode(anew, position) - anew));
+  }
+  size_t len = 2 + worker.len + 2 + wire_left(&bytes) + 9;
+  uint8_t *update = begin_update(live, len);
+  uint8_t *to = put_short(update, UPDATE_WORKER, worker.data, worker.len);
+  to = put_short(to, UPDATE_POSITION, bytes.at, wire_left(&bytes));
+  to = wire_put_fixed64(to, UPDATE_RECEIVED_AT, (uint64_t)received_at_us);
+  live->len = (size_t)(to - live->data);
+  to = begin_update(log, len + 2 + team.len);
+  memcpy(to, update, len);
+  log->len = (size_t)(put_short(to + len, UPDATE_TEAM, team.data, team.len) - log->data);
 }
 
 static struct slice slice_of(const struct wire_reader *bytes) {

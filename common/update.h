@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "buffer.h"
+#include "ident.h"
 #include "position.h"
 #include "wire.h"
 
@@ -44,11 +45,21 @@ struct batch_header {
 
 // Appends the header of a batch; updates follow.
 void batch_append_header(struct buffer *buffer, const struct batch_header *header);
+// The same in two parts, for who begins many: what is the same in all (into out, BATCH_ORIGIN_BYTES; returns its
+// length), and the number.
+#define BATCH_ORIGIN_BYTES (IDENT_MAX_BYTES + 11)
+size_t batch_encode_origin(uint8_t *out, struct slice tracker, int64_t started_at_us);
+void batch_append_number(struct buffer *buffer, const uint8_t *origin, size_t origin_len, uint64_t number);
 
 // Appends one update to a live batch and to a log batch, either of which may be NULL. Both ids are valid ids, and a
 // reason has at most UPDATE_REASON_BYTES.
 #define UPDATE_REASON_BYTES 64
 void batch_append_update(struct buffer *live, struct buffer *log, const struct update *update);
+
+// The same of a worker's position, which was read from `bytes`. They are passed on as they came, with whatever later
+// fields may be among them; only if they are more than a position of ours can take, it is encoded anew.
+void batch_append_position(struct buffer *live, struct buffer *log, struct slice team, struct slice worker,
+                           const struct position *position, struct wire_reader bytes, int64_t received_at_us);
 
 // Reads a batch: first the header, then update after update. The header must come before the updates, as
 // batch_append_header writes it. `bytes` must outlive header and updates, which point into them.

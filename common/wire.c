@@ -3,21 +3,15 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "fixed fields are copied as they stand in memory");
 
-bool wire_long_varint(struct wire_reader *reader, uint64_t *out_value) {
-  const uint8_t *at = reader->at;
+struct wire_long wire_long_varint(const uint8_t *at, const uint8_t *end) {
   uint64_t value = 0;
-  for (unsigned shift = 0; shift < 70; shift += 7) {
-    if (at == reader->end) return false;
+  for (unsigned shift = 0; shift < 70 && at != end; shift += 7) {
     uint8_t byte = *at++;
     // The tenth byte holds only the 64th bit; more is cut off there, as every protobuf reader does.
     value |= (uint64_t)(byte & 0x7f) << shift;
-    if (byte < 0x80) {
-      reader->at = at;
-      *out_value = value;
-      return true;
-    }
+    if (byte < 0x80) return (struct wire_long){at, value};
   }
-  return false;
+  return (struct wire_long){0};
 }
 
 static bool read_value(struct wire_reader *reader, uint64_t tag, struct wire_field *out) {
@@ -47,7 +41,8 @@ enum wire_status wire_next(struct wire_reader *reader, struct wire_field *out_fi
   return wire_varint(reader, &tag) && read_value(reader, tag, out_field) ? WIRE_FIELD : WIRE_BAD;
 }
 
-bool wire_skip(struct wire_reader *reader, uint64_t tag) {
+const uint8_t *wire_after(const uint8_t *at, const uint8_t *end, uint64_t tag) {
+  struct wire_reader reader = {at, end};
   struct wire_field passed;
-  return read_value(reader, tag, &passed);
+  return read_value(&reader, tag, &passed) ? reader.at : NULL;
 }

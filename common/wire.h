@@ -47,8 +47,14 @@ static inline size_t wire_left(const struct wire_reader *reader) {
 
 #define WIRE_TAG(id, type) ((uint64_t)(id) << 3 | (unsigned)(type))
 
-// What wire_varint leaves to it.
-bool wire_long_varint(struct wire_reader *reader, uint64_t *out_value) __attribute__((warn_unused_result));
+// What wire_varint and wire_skip leave to them. A reader whose address is not given away stays in registers. `after`:
+// where the value ends, NULL if the bytes are no message.
+struct wire_long {
+  const uint8_t *after;
+  uint64_t value;
+};
+struct wire_long wire_long_varint(const uint8_t *at, const uint8_t *end) __attribute__((warn_unused_result));
+const uint8_t *wire_after(const uint8_t *at, const uint8_t *end, uint64_t tag) __attribute__((warn_unused_result));
 
 // Reads a varint of at most 10 bytes; false if it does not end before `end` or is longer. Most have one byte or two.
 __attribute__((warn_unused_result)) static inline bool wire_varint(struct wire_reader *reader, uint64_t *out_value) {
@@ -63,7 +69,11 @@ __attribute__((warn_unused_result)) static inline bool wire_varint(struct wire_r
     reader->at = at + 2;
     return true;
   }
-  return wire_long_varint(reader, out_value);
+  struct wire_long read = wire_long_varint(at, reader->end);
+  if (!read.after) return false;
+  *out_value = read.value;
+  reader->at = read.after;
+  return true;
 }
 
 __attribute__((warn_unused_result)) static inline bool wire_bool(struct wire_reader *reader, bool *out_value) {
@@ -98,7 +108,12 @@ __attribute__((warn_unused_result)) static inline bool wire_bytes(struct wire_re
 }
 
 // Passes over the value of the field with this tag; false also if no field can have the tag.
-bool wire_skip(struct wire_reader *reader, uint64_t tag) __attribute__((warn_unused_result));
+__attribute__((warn_unused_result)) static inline bool wire_skip(struct wire_reader *reader, uint64_t tag) {
+  const uint8_t *after = wire_after(reader->at, reader->end, tag);
+  if (!after) return false;
+  reader->at = after;
+  return true;
+}
 
 // ---- writing ----
 

@@ -22,8 +22,8 @@ struct batch_team {
 };
 
 struct batcher {
-  char tracker[IDENT_MAX_BYTES + 1];
-  int64_t started_at_us;
+  uint8_t origin[BATCH_ORIGIN_BYTES];  // what all its batches begin with
+  size_t origin_len;
   struct batch_team *teams;
   struct live_batch *live_first, **live_last;
   struct live_batch *live_spare;
@@ -45,8 +45,8 @@ static void *zalloc(size_t bytes) {
 
 struct batcher *batcher_new(const char *tracker, int64_t started_at_us) {
   struct batcher *batcher = zalloc(sizeof *batcher);
-  strncpy(batcher->tracker, tracker, sizeof batcher->tracker - 1);
-  batcher->started_at_us = started_at_us;
+  struct slice name = {tracker, strlen(tracker)};
+  batcher->origin_len = batch_encode_origin(batcher->origin, name, started_at_us);
   batcher->live_last = &batcher->live_first;
   batcher->closed_last = &batcher->closed_first;
   return batcher;
@@ -102,12 +102,7 @@ const char *batch_team_name(const struct batch_team *team) {
 }
 
 static void append_header(struct batcher *batcher, struct buffer *bytes, uint64_t number) {
-  struct batch_header header = {
-      .tracker = {batcher->tracker, strlen(batcher->tracker)},
-      .started_at_us = batcher->started_at_us,
-      .number = number,
-  };
-  batch_append_header(bytes, &header);
+  batch_append_number(bytes, batcher->origin, batcher->origin_len, number);
 }
 
 // Adds an empty batch to those pending.
@@ -170,6 +165,13 @@ static struct buffer *open_log(struct batcher *batcher) {
 uint64_t batcher_append(struct batcher *batcher, struct batch_team *team, struct update *update) {
   update->team = (struct slice){team->name, team->name_len};
   batch_append_update(pending_live(batcher, team), open_log(batcher), update);
+  return batcher->log_number;
+}
+
+uint64_t batcher_position(struct batcher *batcher, struct batch_team *team, struct slice worker,
+                          const struct position *position, struct wire_reader bytes, int64_t received_at_us) {
+  struct slice name = {team->name, team->name_len};
+  batch_append_position(pending_live(batcher, team), open_log(batcher), name, worker, position, bytes, received_at_us);
   return batcher->log_number;
 }
 

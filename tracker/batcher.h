@@ -49,6 +49,9 @@ const char *batch_team_name(const struct batch_team *team);
 
 // Appends an update (its team field is set here) and returns the number of the log batch that it is in.
 uint64_t batcher_append(struct batcher *batcher, struct batch_team *team, struct update *update);
+// The same of a worker's position and the bytes that it was read from, as batch_append_position says.
+uint64_t batcher_position(struct batcher *batcher, struct batch_team *team, struct slice worker,
+                          const struct position *position, struct wire_reader bytes, int64_t received_at_us);
 
 // Adds a connection to those that hear of this log batch's durability. The batch must not be durable yet.
 void batcher_wait(struct batcher *batcher, uint64_t number, struct batch_waiter waiter);

@@ -27,8 +27,9 @@ struct device {
   struct token_stamp stamp;    // of its token, once Hello was taken
   struct batch_team *team;     // NULL before Hello
   const char *worker;          // points into key
-  char *key;                   // "team/worker"; NULL before Hello
-  UT_hash_handle hh;           // in the server's table of workers, while it is the worker's newest
+  uint8_t worker_len;
+  char *key;          // "team/worker"; NULL before Hello
+  UT_hash_handle hh;  // in the server's table of workers, while it is the worker's newest
 };
 
 #endif

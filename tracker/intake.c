@@ -68,18 +68,27 @@ static void on_log_timer(uv_timer_t *timer) {
   intake->log_pending = true;
 }
 
-uint64_t intake_append(struct intake *intake, struct batch_team *team, struct update *update) {
-  uint64_t batch = batcher_append(intake->batcher, team, update);
-  if (update->has_position) {
-    intake->positions++;
-    metric_add(intake->positions_total, 1);
-  }
+static void note_fed(struct intake *intake) {
   intake->fed = true;
   watch_backlog(intake);  // now, not once a round: in a round every device may bring megabytes
   if (!intake->log_waits) {
     intake->log_waits = true;
     uv_timer_start(&intake->log_timer, on_log_timer, intake->config.log_interval_ms, 0);
   }
+}
+
+uint64_t intake_append(struct intake *intake, struct batch_team *team, struct update *update) {
+  uint64_t batch = batcher_append(intake->batcher, team, update);
+  note_fed(intake);
+  return batch;
+}
+
+uint64_t intake_position(struct intake *intake, struct batch_team *team, struct slice worker,
+                         const struct position *position, struct wire_reader bytes, int64_t received_at_us) {
+  uint64_t batch = batcher_position(intake->batcher, team, worker, position, bytes, received_at_us);
+  intake->positions++;
+  metric_add(intake->positions_total, 1);
+  note_fed(intake);
   return batch;
 }
 

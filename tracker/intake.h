@@ -35,6 +35,9 @@ struct intake *intake_new(uv_loop_t *loop, const struct intake_config *config, c
 struct batch_team *intake_team(struct intake *intake, const char *team);
 // Returns the number of the log batch that the update is in. update->team is set here.
 uint64_t intake_append(struct intake *intake, struct batch_team *team, struct update *update);
+// The same of a good position and the bytes that it was read from.
+uint64_t intake_position(struct intake *intake, struct batch_team *team, struct slice worker,
+                         const struct position *position, struct wire_reader bytes, int64_t received_at_us);
 void intake_wait(struct intake *intake, uint64_t batch, struct batch_waiter waiter);
 uint64_t intake_durable(const struct intake *intake);
 

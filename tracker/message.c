@@ -8,11 +8,12 @@
 
 enum { DEVICE_HELLO = 1, DEVICE_REPORT = 2, DEVICE_PING = 3 };
 enum { REPORT_NUMBER = 1, REPORT_POSITIONS = 2, REPORT_ACK_NOW = 3 };
+enum { TRACKER_ACK = 2, ACK_REPORT = 1 };
 
 enum message_kind message_open(const uint8_t *body, size_t len, struct wire_reader *out_message) {
   static const enum message_kind kinds[] = {
       [DEVICE_HELLO] = MESSAGE_HELLO, [DEVICE_REPORT] = MESSAGE_REPORT, [DEVICE_PING] = MESSAGE_PING};
-  struct wire_reader reader = wire_reader(body, len);
+  struct wire_reader reader = wire_reader(body, len), message = {0};
   enum message_kind kind = MESSAGE_BAD;
   while (reader.at != reader.end) {
     uint64_t tag;
@@ -22,27 +23,29 @@ enum message_kind message_open(const uint8_t *body, size_t len, struct wire_read
       continue;
     }
     if (tag < WIRE_TAG(DEVICE_HELLO, 0) || (tag & 7) != WIRE_BYTES || kind != MESSAGE_BAD) return MESSAGE_BAD;
-    if (!wire_bytes(&reader, out_message)) return MESSAGE_BAD;
+    if (!wire_bytes(&reader, &message)) return MESSAGE_BAD;
     kind = kinds[tag >> 3];
   }
+  *out_message = message;
   return kind;
 }
 
-static struct position *next_position(struct report *report) {
-  if (report->count == report->capacity) {
-    report->capacity = report->capacity ? 2 * report->capacity : 16;
-    report->positions = realloc(report->positions, report->capacity * sizeof *report->positions);
-    if (!report->positions) abort();
-  }
-  return &report->positions[report->count++];
+static void grow(struct report *report) {
+  report->capacity = report->capacity ? 2 * report->capacity : 16;
+  report->positions = realloc(report->positions, report->capacity * sizeof *report->positions);
+  if (!report->positions) abort();
 }
 
-static bool read_position(struct wire_reader *message, struct report *report) {
-  struct wire_reader body;
-  return wire_bytes(message, &body) && position_decode(body, next_position(report));
+static inline bool read_position(struct wire_reader *message, struct report *report) {
+  struct wire_reader bytes;
+  if (!wire_bytes(message, &bytes)) return false;
+  if (report->count == report->capacity) grow(report);
+  struct reported *next = &report->positions[report->count++];
+  next->bytes = bytes;
+  return position_decode(bytes, &next->position);
 }
 
-static bool read_report_field(struct wire_reader *message, uint64_t tag, struct report *report) {
+static inline bool read_report_field(struct wire_reader *message, uint64_t tag, struct report *report) {
   switch (tag) {
     case WIRE_TAG(REPORT_NUMBER, WIRE_VARINT):
       return wire_varint(message, &report->number);
@@ -89,14 +92,14 @@ size_t message_welcome(uint8_t *out, int64_t session_us, int64_t now_us, const M
   return pack(out, &message);
 }
 
+// By hand: of all that a tracker sends, only acks are as many as a part of the positions. Lengths take one byte.
 size_t message_ack(uint8_t *out, uint64_t report) {
-  Muster__Ack ack = MUSTER__ACK__INIT;
-  ack.has_report = true;
-  ack.report = report;
-  Muster__TrackerMessage message = MUSTER__TRACKER_MESSAGE__INIT;
-  message.body_case = MUSTER__TRACKER_MESSAGE__BODY_ACK;
-  message.ack = &ack;
-  return pack(out, &message);
+  uint8_t *ack = out + 3, *end = wire_put_uint(ack, ACK_REPORT, report);
+  size_t len = (size_t)(end - ack);
+  out[0] = (uint8_t)(len + 2);
+  out[1] = WIRE_TAG(TRACKER_ACK, WIRE_BYTES);
+  out[2] = (uint8_t)len;
+  return len + 3;
 }
 
 size_t message_refused(uint8_t *out, uint64_t report, uint32_t index, enum position_fault fault) {

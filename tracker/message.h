@@ -16,11 +16,16 @@ enum message_kind { MESSAGE_BAD, MESSAGE_HELLO, MESSAGE_REPORT, MESSAGE_PING };
 // Tells what a frame's body is and finds the message inside. MESSAGE_BAD: no DeviceMessage, or not one known body.
 enum message_kind message_open(const uint8_t *body, size_t len, struct wire_reader *out_message);
 
+struct reported {
+  struct position position;
+  struct wire_reader bytes;  // what it was read from
+};
+
 struct report {
   uint64_t number;
   bool ack_now;
   uint32_t count, capacity;
-  struct position *positions;  // memory of its own, which the next report uses again
+  struct reported *positions;  // memory of its own, which the next report uses again
 };
 // Reads a report into one that was used before, or zeros. False if it is no message: nothing of it counts then.
 bool message_report(struct wire_reader message, struct report *report) __attribute__((warn_unused_result));

@@ -40,6 +40,9 @@ struct pace {
   struct pace_limits limits;
   struct pace_events events;
   size_t slow_bytes;
+  size_t most_bytes;
+  // For each limit, how far from full a bucket may be that holds what one read may bring.
+  int64_t device_positions_slack_ns, device_bytes_slack_ns, positions_slack_ns;
   struct rate positions;
   uv_timer_t timer;
   struct slot slots[SLOTS];
@@ -103,6 +106,15 @@ static void tell(struct pace *pace, struct pace_device *device, const char *work
   }
 }
 
+static inline bool is_near_own_limit(const struct pace *pace, const struct pace_device *device, int64_t now_us) {
+  return !rate_holds(&device->positions, pace->device_positions_slack_ns, now_us) ||
+         !rate_holds(&device->bytes, pace->device_bytes_slack_ns, now_us);
+}
+
+static inline bool is_near_limit_of_all(const struct pace *pace, int64_t now_us) {
+  return !rate_holds(&pace->positions, pace->positions_slack_ns, now_us);
+}
+
 bool pace_took(struct pace *pace, struct pace_device *device, struct batch_waiter who, const char *worker,
                int64_t positions, int64_t bytes, int64_t now_us) {
   const struct pace_limits *limits = &pace->limits;
@@ -110,6 +122,8 @@ bool pace_took(struct pace *pace, struct pace_device *device, struct batch_waite
   rate_take(&device->bytes, &limits->device_bytes, bytes, now_us);
   rate_take(&pace->positions, &limits->positions, positions, now_us);
   rate_forgive(&pace->positions, &limits->positions, PROCESS_DEBT_US, now_us);
+  // Nearly all devices, nearly always.
+  if (!device->held && !is_near_own_limit(pace, device, now_us) && !is_near_limit_of_all(pace, now_us)) return false;
   int64_t until_us = rate_ready_us(&device->positions, &limits->device_positions);
   struct metric *why = pace->holds_positions;
   int64_t bytes_us = rate_ready_us(&device->bytes, &limits->device_bytes);
@@ -126,16 +140,11 @@ bool pace_took(struct pace *pace, struct pace_device *device, struct batch_waite
   return true;
 }
 
-size_t pace_read_bytes(const struct pace *pace, const struct pace_device *device, size_t most, int64_t now_us) {
-  const struct pace_limits *limits = &pace->limits;
-  int64_t positions = (int64_t)most / POSITION_BYTES_MIN;
-  size_t bytes = most;
-  if (rate_is_below(&pace->positions, &limits->positions, positions, now_us)) bytes = SLOW_BYTES_PROCESS;
-  if (pace->slow_bytes < bytes && (rate_is_below(&device->positions, &limits->device_positions, positions, now_us) ||
-                                   rate_is_below(&device->bytes, &limits->device_bytes, (int64_t)most, now_us))) {
-    bytes = pace->slow_bytes;
-  }
-  return bytes < most ? bytes : most;
+size_t pace_read_bytes(const struct pace *pace, const struct pace_device *device, int64_t now_us) {
+  size_t bytes = pace->most_bytes;
+  if (is_near_limit_of_all(pace, now_us) && SLOW_BYTES_PROCESS < bytes) bytes = SLOW_BYTES_PROCESS;
+  if (is_near_own_limit(pace, device, now_us) && pace->slow_bytes < bytes) bytes = pace->slow_bytes;
+  return bytes;
 }
 
 void pace_drop(struct pace *pace, struct pace_device *device) {
@@ -177,8 +186,8 @@ static size_t slow_bytes(const struct pace_limits *limits) {
   return bytes < SLOW_BYTES_MIN ? SLOW_BYTES_MIN : (size_t)bytes;
 }
 
-struct pace *pace_new(uv_loop_t *loop, const struct pace_limits *limits, const struct pace_events *events,
-                      struct metrics *metrics) {
+struct pace *pace_new(uv_loop_t *loop, const struct pace_limits *limits, size_t most_bytes,
+                      const struct pace_events *events, struct metrics *metrics) {
   static const char *const holds = "muster_tracker_holds_total";
   static const char *const help = "Times that a device was not read for a while, by the limit that it, or all, passed.";
   struct pace *pace = calloc(1, sizeof *pace);
@@ -186,6 +195,11 @@ struct pace *pace_new(uv_loop_t *loop, const struct pace_limits *limits, const s
   pace->limits = *limits;
   pace->events = *events;
   pace->slow_bytes = slow_bytes(limits);
+  pace->most_bytes = most_bytes;
+  int64_t most_positions = (int64_t)most_bytes / POSITION_BYTES_MIN;
+  pace->device_positions_slack_ns = rate_slack_ns(&limits->device_positions, most_positions);
+  pace->device_bytes_slack_ns = rate_slack_ns(&limits->device_bytes, (int64_t)most_bytes);
+  pace->positions_slack_ns = rate_slack_ns(&limits->positions, most_positions);
   uv_timer_init(loop, &pace->timer);
   pace->timer.data = pace;
   pace->held = metrics_gauge(metrics, "muster_tracker_held_devices", "", "Devices that are not read for a while.");

@@ -30,8 +30,9 @@ struct pace_device {
   bool told;  // that it was held back has been logged
 };
 
-struct pace *pace_new(uv_loop_t *loop, const struct pace_limits *limits, const struct pace_events *events,
-                      struct metrics *metrics);
+// most_bytes: the most that is ever read at once of a device.
+struct pace *pace_new(uv_loop_t *loop, const struct pace_limits *limits, size_t most_bytes,
+                      const struct pace_events *events, struct metrics *metrics);
 // Nobody is released any more. Run the loop until the handles are closed, then free.
 void pace_stop(struct pace *pace);
 void pace_free(struct pace *pace);
@@ -40,9 +41,9 @@ void pace_free(struct pace *pace);
 bool pace_took(struct pace *pace, struct pace_device *device, struct batch_waiter who, const char *worker,
                int64_t positions, int64_t bytes, int64_t now_us);
 
-// How many bytes may be read at once of a device: less than `most` when it is near a limit, so that it is held back
+// How many bytes may be read at once of a device: less than most_bytes when it is near a limit, so that it is held back
 // often and for moments, not once for minutes.
-size_t pace_read_bytes(const struct pace *pace, const struct pace_device *device, size_t most, int64_t now_us);
+size_t pace_read_bytes(const struct pace *pace, const struct pace_device *device, int64_t now_us);
 
 // It is released, or its connection has ended.
 void pace_drop(struct pace *pace, struct pace_device *device);

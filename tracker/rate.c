@@ -30,9 +30,8 @@ int64_t rate_ready_us(const struct rate *rate, const struct rate_limit *limit) {
   return (rate->full_at_ns - limit->burst_ns + 999) / 1000;
 }
 
-bool rate_is_below(const struct rate *rate, const struct rate_limit *limit, int64_t count, int64_t now_us) {
-  if (limit->per_s == 0) return false;
-  int64_t missing_ns = rate->full_at_ns - now_us * 1000;
-  if (missing_ns < 0) missing_ns = 0;
-  return limit->burst_ns - missing_ns < worth_ns(limit, count);
+int64_t rate_slack_ns(const struct rate_limit *limit, int64_t count) {
+  if (limit->per_s == 0) return INT64_MAX;
+  int64_t slack_ns = limit->burst_ns - worth_ns(limit, count);
+  return slack_ns < 0 ? INT64_MIN : slack_ns;
 }

@@ -30,7 +30,10 @@ void rate_forgive(struct rate *rate, const struct rate_limit *limit, int64_t mos
 // From when on there is something in it, or at least no debt. Monotonic; long past if it has been so for long.
 int64_t rate_ready_us(const struct rate *rate, const struct rate_limit *limit);
 
-// Whether it holds less than `count`.
-bool rate_is_below(const struct rate *rate, const struct rate_limit *limit, int64_t count, int64_t now_us);
+// Whether it holds `count` at least, for which slack_ns is rate_slack_ns of its limit.
+int64_t rate_slack_ns(const struct rate_limit *limit, int64_t count);
+static inline bool rate_holds(const struct rate *rate, int64_t slack_ns, int64_t now_us) {
+  return rate->full_at_ns - now_us * 1000 <= slack_ns;
+}
 
 #endif

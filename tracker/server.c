@@ -198,6 +198,7 @@ static bool on_open(struct session *session, const Muster__Hello *hello, Muster_
   device->key = strdup(key);
   if (!device->key) abort();
   device->worker = device->key + strlen(token.teams[0]) + 1;
+  device->worker_len = (uint8_t)strlen(device->worker);
   HASH_ADD_KEYPTR(hh, server->workers, device->key, strlen(device->key), device);
   pace_recall(server->pace, &device->pace, device->key);
   append_presence(device, true, "");
@@ -223,16 +224,11 @@ void server_announce(struct server *server) {
   log_info("announced_again", "sessions=%u", count);
 }
 
-static uint64_t on_position(struct session *session, const struct position *position, int64_t now_us) {
+static uint64_t on_position(struct session *session, const struct reported *reported, int64_t now_us) {
   struct device *device = device_of(session);
-  struct update update = {
-      .worker = {device->worker, strlen(device->worker)},
-      .received_at_us = now_us,
-      .has_position = true,
-      .position = *position,
-  };
   device->server->positions++;
-  return intake_append(device->server->intake, device->team, &update);
+  struct slice worker = {device->worker, device->worker_len};
+  return intake_position(device->server->intake, device->team, worker, &reported->position, reported->bytes, now_us);
 }
 
 static void on_wait(struct session *session, uint64_t batch) {
@@ -265,7 +261,7 @@ static void keep_pace(struct device *device, int64_t positions) {
   struct pace *pace = device->server->pace;
   struct conn *conn = &device->conn;
   bool hold = pace_took(pace, &device->pace, device->handle, device->key, positions, conn->heard_bytes, conn->heard_us);
-  conn->read_bytes = (uint32_t)pace_read_bytes(pace, &device->pace, CONN_READ_BYTES, conn->heard_us);
+  conn->read_bytes = (uint32_t)pace_read_bytes(pace, &device->pace, conn->heard_us);
   if (hold) conn_pause(conn);
 }
 
@@ -349,8 +345,7 @@ static void on_connection(uv_stream_t *listener, int status) {
   take_slot(server, device);
   session_init(&device->session, &server->host);
   if (conn_accept(&device->conn, listener, &conn_events)) return;
-  device->conn.read_bytes =
-      (uint32_t)pace_read_bytes(server->pace, &device->pace, CONN_READ_BYTES, device->hello_since_us);
+  device->conn.read_bytes = (uint32_t)pace_read_bytes(server->pace, &device->pace, device->hello_since_us);
   if (server->pressed) conn_pause(&device->conn);
 }
 
@@ -497,7 +492,7 @@ struct server *server_new(uv_loop_t *loop, const struct server_config *config, s
   if (!server->slots) abort();
   register_metrics(server, metrics);
   struct pace_events events = {server, on_release};
-  server->pace = pace_new(loop, &config->limits, &events, metrics);
+  server->pace = pace_new(loop, &config->limits, CONN_READ_BYTES, &events, metrics);
   set_host(server);
   uv_tcp_init(loop, &server->listener);
   uv_timer_init(loop, &server->sweep);

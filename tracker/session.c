@@ -106,9 +106,10 @@ static uint64_t take_positions(struct session *session, const struct report *rep
   uint64_t batch = 0;
   // An answer may find the connection broken, which ends the session.
   for (uint32_t i = 0; !session->over && i < report->count; i++) {
-    enum position_fault fault = position_check(&report->positions[i], host->oldest_us, latest_us);
+    const struct reported *reported = &report->positions[i];
+    enum position_fault fault = position_check(&reported->position, host->oldest_us, latest_us);
     if (fault == POSITION_GOOD) {
-      batch = host->position(session, &report->positions[i], now_us);
+      batch = host->position(session, reported, now_us);
     } else {
       uint8_t out[MESSAGE_SEND_BYTES];
       host->send(session, out, message_refused(out, report->number, i, fault));
@@ -155,7 +156,7 @@ static void receive_message(struct session *session, const struct frame *frame, 
 
 size_t session_receive(struct session *session, const uint8_t *bytes, size_t len, int64_t now_us) {
   size_t used = 0;
-  while (!session->over) {
+  while (used < len && !session->over) {
     struct frame frame;
     enum frame_status status = frame_next(bytes + used, len - used, &frame);
     if (status == FRAME_MORE) break;

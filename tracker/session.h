@@ -24,7 +24,7 @@ struct session_host {
   // Checks the token, which Hello has, and makes the worker known; false: refuse with *out_code. Called once, on Hello.
   bool (*open)(struct session *session, const Muster__Hello *hello, Muster__ErrorCode *out_code, const char **out_text);
   // A good position came; returns the number of the log batch that it is in.
-  uint64_t (*position)(struct session *session, const struct position *position, int64_t now_us);
+  uint64_t (*position)(struct session *session, const struct reported *reported, int64_t now_us);
   // Tell this session (session_durable) when this log batch is durable.
   void (*wait)(struct session *session, uint64_t batch);
   void (*send)(struct session *session, const uint8_t *bytes, size_t len);

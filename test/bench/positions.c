@@ -217,6 +217,8 @@ static void start_tracker(void) {
                                  .hello_timeout_ms = 10000,
                                  .ack_delay_ms = 8000,
                                  .ack_reports = ACK_REPORTS,
+                                 .limits = {.device_positions = rate_limit_make(100, 100000),  // the defaults
+                                            .device_bytes = rate_limit_make(65536, 1 << 24)},
                                  .max_connections = DEVICES};
   struct intake_config intake_config = {.publish = {.id = "tracker-1", .started_at_us = clock_wall_us()},
                                         .log_interval_ms = LOG_INTERVAL_MS,

@@ -178,12 +178,16 @@ static void each_value_beyond_its_range_has_its_fault(void **state) {
   assert_int_equal(position_check(&good, 0, 999), POSITION_FUTURE);
 }
 
-static void values_that_are_not_there_are_not_checked(void **state) {
+static void values_that_are_not_there_are_0_and_good(void **state) {
   (void)state;
-  struct position p = good;
-  p.speed_cm_s = p.heading_cdeg = p.accuracy_cm = p.battery_percent = UINT32_MAX;
+  struct position p = good, read;
+  uint8_t bytes[POSITION_WIRE_BYTES];
   p.has = POSITION_HAS_ALL_REQUIRED;
-  assert_int_equal(position_check(&p, 0, 9999), POSITION_GOOD);
+  memset(&read, 0xff, sizeof read);
+  assert_true(position_decode(wire_reader(bytes, (size_t)(position_encode(bytes, &p) - bytes)), &read));
+  assert_int_equal(read.speed_cm_s | read.heading_cdeg | read.accuracy_cm | read.battery_percent, 0);
+  assert_int_equal(read.altitude_cm, 0);
+  assert_int_equal(position_check(&read, 0, 9999), POSITION_GOOD);
 }
 
 static void a_position_without_place_or_time_is_refused(void **state) {
@@ -215,7 +219,7 @@ int main(void) {
       cmocka_unit_test(random_bytes_are_read_or_refused_but_never_overrun),
       cmocka_unit_test(the_greatest_values_are_good),
       cmocka_unit_test(each_value_beyond_its_range_has_its_fault),
-      cmocka_unit_test(values_that_are_not_there_are_not_checked),
+      cmocka_unit_test(values_that_are_not_there_are_0_and_good),
       cmocka_unit_test(a_position_without_place_or_time_is_refused),
       cmocka_unit_test(faults_are_the_protocols_reasons),
   };

@@ -10,15 +10,19 @@
 #define S INT64_C(1000000)
 #define START (1000 * S)
 
+static bool holds(const struct rate *rate, const struct rate_limit *limit, int64_t count, int64_t now_us) {
+  return rate_holds(rate, rate_slack_ns(limit, count), now_us);
+}
+
 static void test_a_new_bucket_holds_its_burst(void **state) {
   (void)state;
   struct rate_limit limit = rate_limit_make(100, 1000);
   struct rate rate = {0};
-  assert_false(rate_is_below(&rate, &limit, 1000, START));
-  assert_true(rate_is_below(&rate, &limit, 1001, START));
+  assert_true(holds(&rate, &limit, 1000, START));
+  assert_false(holds(&rate, &limit, 1001, START));
   rate_take(&rate, &limit, 1000, START);
   assert_true(rate_ready_us(&rate, &limit) <= START);
-  assert_true(rate_is_below(&rate, &limit, 1, START));
+  assert_false(holds(&rate, &limit, 1, START));
 }
 
 static void test_debt_is_waited_for_at_the_rate(void **state) {
@@ -34,10 +38,10 @@ static void test_it_fills_and_does_not_run_over(void **state) {
   struct rate_limit limit = rate_limit_make(100, 1000);
   struct rate rate = {0};
   rate_take(&rate, &limit, 1000, START);
-  assert_false(rate_is_below(&rate, &limit, 100, START + S));
-  assert_true(rate_is_below(&rate, &limit, 101, START + S));
-  assert_false(rate_is_below(&rate, &limit, 1000, START + 1000 * S));
-  assert_true(rate_is_below(&rate, &limit, 1001, START + 1000 * S));
+  assert_true(holds(&rate, &limit, 100, START + S));
+  assert_false(holds(&rate, &limit, 101, START + S));
+  assert_true(holds(&rate, &limit, 1000, START + 1000 * S));
+  assert_false(holds(&rate, &limit, 1001, START + 1000 * S));
 }
 
 // Also where one is worth no whole number of nanoseconds.
@@ -68,7 +72,7 @@ static void test_without_a_limit_nobody_waits(void **state) {
   struct rate rate = {0};
   for (int i = 0; i < 1000; i++) rate_take(&rate, &limit, 1000000, START);
   assert_true(rate_ready_us(&rate, &limit) <= START);
-  assert_false(rate_is_below(&rate, &limit, 1000000, START));
+  assert_true(holds(&rate, &limit, 1000000, START));
 }
 
 // The greatest that the settings allow, after a year.

@@ -32,9 +32,12 @@ static bool on_open(struct session *session, const Muster__Hello *hello, Muster_
   *text = "bad";
   return host.token_good;
 }
-static uint64_t on_position(struct session *session, const struct position *position, int64_t now_us) {
+static uint64_t on_position(struct session *session, const struct reported *reported, int64_t now_us) {
   (void)session, (void)now_us;
-  host.taken[host.taken_count++] = *position;
+  struct position again;
+  assert_true(position_decode(reported->bytes, &again));
+  assert_int_equal(again.taken_at_us, reported->position.taken_at_us);
+  host.taken[host.taken_count++] = reported->position;
   return host.open_batch;
 }
 static void on_wait(struct session *session, uint64_t batch) {
