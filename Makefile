@@ -34,13 +34,13 @@ LIBS_common := -luv -ljwt -lcrypto -lcjson -lprotobuf-c -lpthread -lm
 
 # ---- sources: every file is named here ----
 PROTO := device team view
-COMMON := buffer clock config decimal file_limit frame hist ident log mailbox metrics position subject update wire
+COMMON := buffer clock config decimal file_limit frame hist ident log mailbox metrics nats_url position subject update wire
 COMMON += revoked token token_guard token_key token_keys token_scan
 COMMON += $(if $(findstring address,$(SANITIZE)),leaks)
-SRC_tracker := ack admin admission batcher collected conn intake known main message pace pgarray publish rate recorder roll server server_time session store store_copy store_days store_write undertaker
+SRC_tracker := ack admin admission batcher collected conn intake known main message pace pgarray provision publish rate recorder roll server server_time session store store_copy store_days store_write stream undertaker
 UNIT_tracker := ack admission batcher message pgarray rate roll server_time session
 EXTRA_tracker = $(BUILD)/gen/schema_files.o
-SCHEMA := 001_initial.sql 002_faults.sql
+SCHEMA := 001_initial.sql 002_faults.sql roles.sql
 LIBS_tracker := -lnats -lpq -lcivetweb
 SRC_gateway := api_cluster api_config api_error api_health api_positions api_session api_socket api_stream api_teams \
   api_track assets carrier channel compare directory door fanout feed files follow gateway_metrics group guest head \
@@ -58,7 +58,7 @@ UNIT_simulator := answer backoff board box device device_message event_stream fi
 LIBS_simulator := -lpq
 SRC_token := main
 LIBS_token :=
-UNIT_TESTS := buffer config decimal frame hist ident metrics position token update wire \
+UNIT_TESTS := buffer config decimal frame hist ident metrics nats_url position token update wire \
   answer backoff board box device device_message device_repeat event_stream figures ledger message_stream motion report \
   scenario share source spool trace watch watch_proto watch_stream watch_view ack batcher pgarray rate roll server_time session \
   follow group head numbers places query replicas team team_frame time_text view_filter view_json view_proto ws

@@ -156,7 +156,8 @@ static enum config_status load_flags(const struct config *config, void *target, 
     bool file;
     const struct setting *setting = find_flag(config, flag, len, &file);
     if (!setting) {
-      fprintf(stderr, "%s: unknown option \"%s\"; --help lists all\n", config->program, arg);
+      // Not its value: it may be a secret that somebody meant to give us this way.
+      fprintf(stderr, "%s: unknown option \"%.*s\"; --help lists all\n", config->program, (int)strcspn(arg, "="), arg);
       return CONFIG_BAD;
     }
     const char *value = equals ? equals + 1 : setting->type == SETTING_BOOL ? "true" : NULL;

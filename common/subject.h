@@ -9,6 +9,9 @@
 #define SUBJECT_ALL_LOGS "muster.log.*"
 #define SUBJECT_ALL_REPLICAS "muster.replica.>"
 #define SUBJECT_ALL_TRACKERS "muster.replica.tracker.*"
+// Below these a program gets its answers, so that its NATS user need not be allowed to read those of others.
+#define SUBJECT_TRACKER_INBOX "_INBOX.tracker"
+#define SUBJECT_GATEWAY_INBOX "_INBOX.gateway"
 
 // Write the subject into out, which has SUBJECT_BYTES, and return it. Ids must be valid ids.
 const char *subject_team(char *out, const char *team, size_t team_len);

@@ -186,6 +186,7 @@ static void on_error(natsConnection *connection, natsSubscription *subscription,
 static natsStatus set_options(struct feed *feed, natsOptions *options) {
   natsStatus s = natsOptions_SetURL(options, feed->options.nats_url);
   if (s == NATS_OK) s = natsOptions_SetName(options, feed->options.id);
+  if (s == NATS_OK) s = natsOptions_SetCustomInboxPrefix(options, SUBJECT_GATEWAY_INBOX);
   if (s == NATS_OK) s = natsOptions_SetMaxReconnect(options, -1);
   if (s == NATS_OK) s = natsOptions_SetReconnectWait(options, 250);
   if (s == NATS_OK) s = natsOptions_SetReconnectBufSize(options, 0);

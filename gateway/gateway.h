@@ -17,7 +17,7 @@
 #include "tracks.h"
 
 struct gateway_config {
-  char *id, *listen, *nats_url, *database_url, *token_key, *style_url, *log_level;
+  char *id, *listen, *nats_url, *nats_user, *nats_password, *database_url, *token_key, *style_url, *log_level;
   char *token_keys;
   long max_viewers, max_viewers_per_team, max_viewers_per_token;
   long interval_ms, linger_ms, stall_ms, stale_after_ms, track_places, track_max_days, compare_interval_s,

@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "config.h"
 #include "log.h"
+#include "nats_url.h"
 #include "server.h"
 #include "token_guard.h"
 
@@ -24,6 +25,8 @@ static const struct setting settings[] = {
     {"listen", SETTING_STRING, FIELD(listen), "127.0.0.1:8080", .help = "address for HTTP"},
     {"nats-url", SETTING_STRING, FIELD(nats_url), "nats://127.0.0.1:4222",
      .help = "NATS server, or several with commas"},
+    {"nats-user", SETTING_STRING, FIELD(nats_user), "", .help = "user there; empty: none is needed"},
+    {"nats-password", SETTING_SECRET, FIELD(nats_password), "", .help = "the user's password"},
     {"database-url", SETTING_SECRET, FIELD(database_url), "",
      .help = "Postgres, as postgresql://USER:PASSWORD@HOST/NAME"},
     {"token-key", SETTING_SECRET, FIELD(token_key), "",
@@ -84,6 +87,19 @@ static bool check_config(const struct gateway_config *c, enum log_level *out_lev
   if (!*c->database_url) return refuse("database-url: set MUSTER_DATABASE_URL or MUSTER_DATABASE_URL_FILE");
   if (!*c->token_key && !*c->token_keys) return refuse("token-key: set MUSTER_TOKEN_KEY or MUSTER_TOKEN_KEYS");
   if (!parse_level(c->log_level, out_level)) return refuse("log-level: must be debug, info, warn or error");
+  return true;
+}
+
+// From here on the URL is a secret: it has the password in it.
+static bool add_login(struct gateway_config *c) {
+  const char *fault = "";
+  char *url = NULL, text[160];
+  if (!nats_url_login(c->nats_url, c->nats_user, c->nats_password, &url, &fault)) {
+    snprintf(text, sizeof text, "nats-url: %s", fault);
+    return refuse(text);
+  }
+  free(c->nats_url);
+  c->nats_url = url;
   return true;
 }
 
@@ -225,7 +241,7 @@ int main(int argc, char **argv) {
   static struct gateway gateway;
   enum log_level level = LOG_INFO;
   enum config_status loaded = config_load(&config, &gateway.config, argc, argv);
-  if (loaded != CONFIG_OK || !check_config(&gateway.config, &level)) {
+  if (loaded != CONFIG_OK || !check_config(&gateway.config, &level) || !add_login(&gateway.config)) {
     config_free(&config, &gateway.config);
     return loaded == CONFIG_DONE ? 0 : 2;
   }

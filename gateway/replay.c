@@ -44,6 +44,7 @@ static natsStatus set_options(struct replay *replay, natsOptions *options, const
   natsStatus s = natsOptions_SetURL(options, nats_url);
   if (s == NATS_OK) s = natsOptions_SetDisconnectedCB(options, on_disconnected, replay);
   if (s == NATS_OK) s = natsOptions_SetName(options, "muster-gateway replay");
+  if (s == NATS_OK) s = natsOptions_SetCustomInboxPrefix(options, SUBJECT_GATEWAY_INBOX);
   if (s == NATS_OK) s = natsOptions_SetMaxReconnect(options, -1);
   if (s == NATS_OK) s = natsOptions_SetReconnectWait(options, 250);
   if (s == NATS_OK) s = natsOptions_SetReconnectBufSize(options, 0);

@@ -13,6 +13,8 @@
 #include "ident.h"
 #include "intake.h"
 #include "log.h"
+#include "nats_url.h"
+#include "provision.h"
 #include "recorder.h"
 #include "server.h"
 #include "token_guard.h"
@@ -26,7 +28,7 @@ extern const struct embedded schema_files[];  // generated from tracker/schema/
 #define OWN_FILES 64u        // NATS, Postgres, HTTP, logs
 
 struct tracker_config {
-  char *id, *listen, *admin, *nats_url, *database_url, *token_key, *log_level;
+  char *id, *listen, *admin, *nats_url, *nats_user, *nats_password, *database_url, *token_key, *log_level, *provision;
   char *token_keys;
   long retention_days, round_ms, log_interval_ms, backlog_bytes, log_max_age_s, log_max_bytes, log_keep_s;
   long idle_timeout_ms, hello_timeout_ms, ack_delay_ms, ack_reports, max_connections;
@@ -39,8 +41,15 @@ static const struct setting settings[] = {
     {"id", SETTING_STRING, AT(id), "tracker-1", 0, 0, "Name of this replica: [A-Za-z0-9_-]{1,64}, unique.", NULL},
     {"listen", SETTING_STRING, AT(listen), "127.0.0.1:7300", 0, 0, "Address for devices.", NULL},
     {"admin", SETTING_STRING, AT(admin), "127.0.0.1:7400", 0, 0, "Address for /healthz, /readyz and /metrics.", NULL},
-    {"nats-url", SETTING_STRING, AT(nats_url), "nats://127.0.0.1:4222", 0, 0, "NATS server, with JetStream.", NULL},
+    {"nats-url", SETTING_STRING, AT(nats_url), "nats://127.0.0.1:4222", 0, 0,
+     "NATS server, with JetStream, or several with commas.", NULL},
+    {"nats-user", SETTING_STRING, AT(nats_user), "", 0, 0, "User there; empty: none is needed.", NULL},
+    {"nats-password", SETTING_SECRET, AT(nats_password), "", 0, 0, "The user's password.", NULL},
     {"database-url", SETTING_SECRET, AT(database_url), "", 0, 0, "Postgres, as URL or key=value words.", NULL},
+    {"provision", SETTING_STRING, AT(provision), "self", 0, 0,
+     "Who makes tables and the stream: self, this tracker, as it finds them missing; never, another; only: make them, "
+     "with an owner's rights, and exit.",
+     NULL},
     {"token-key", SETTING_SECRET, AT(token_key), "", 0, 0,
      "Key of tokens without a kid (HS256), 32 bytes or more; for several keys, or others, there is --token-keys.",
      NULL},
@@ -96,6 +105,7 @@ static const struct config config_table = {
 
 struct tracker {
   struct tracker_config config;
+  enum provision provision;
   uv_loop_t loop;
   uv_signal_t sigint, sigterm, sighup;
   uv_async_t heard_again;
@@ -197,12 +207,37 @@ static int level_of(const char *name) {
 
 static int check_config(const struct tracker_config *config) {
   if (!ident_valid(config->id, strlen(config->id))) return fail("id", "must be [A-Za-z0-9_-]{1,64}");
-  if (strlen(config->token_key) < TOKEN_KEY_MIN_BYTES) {
+  bool lets_in = strcmp(config->provision, "only") != 0;
+  if (lets_in && strlen(config->token_key) < TOKEN_KEY_MIN_BYTES) {
     return fail("token-key", "MUSTER_TOKEN_KEY (or …_FILE) must have 32 bytes or more");
   }
   if (level_of(config->log_level) < 0) return fail("log-level", "must be debug, info, warn or error");
   if (!*config->database_url) return fail("database-url", "MUSTER_DATABASE_URL (or …_FILE) is not set");
   return 0;
+}
+
+// From here on the URL is a secret: it has the password in it.
+static int add_login(struct tracker_config *config) {
+  const char *fault = "";
+  char *url = NULL;
+  if (!nats_url_login(config->nats_url, config->nats_user, config->nats_password, &url, &fault)) {
+    return fail("nats-url", fault);
+  }
+  free(config->nats_url);
+  config->nats_url = url;
+  return 0;
+}
+
+static int provision(struct tracker *tracker) {
+  const struct tracker_config *config = &tracker->config;
+  bool done = provision_run(&(struct provision_config){.nats_url = config->nats_url,
+                                                       .database_url = config->database_url,
+                                                       .schema = schema_files,
+                                                       .log_max_age_s = config->log_max_age_s,
+                                                       .log_max_bytes = config->log_max_bytes});
+  log_info("provisioned", "done=%s", done ? "yes" : "no");
+  config_free(&config_table, &tracker->config);
+  return done ? 0 : 1;
 }
 
 static int make_guard(struct tracker *tracker) {
@@ -251,7 +286,8 @@ static int start_intake(struct tracker *tracker) {
                   .id = config->id,
                   .started_at_us = clock_wall_us(),
                   .log_max_age_s = config->log_max_age_s,
-                  .log_max_bytes = config->log_max_bytes},
+                  .log_max_bytes = config->log_max_bytes,
+                  .creates_stream = tracker->provision == PROVISION_SELF},
       .round_ms = (unsigned)config->round_ms,
       .log_interval_ms = (unsigned)config->log_interval_ms,
       .backlog_bytes = (size_t)config->backlog_bytes,
@@ -270,6 +306,7 @@ static int start_rest(struct tracker *tracker) {
       .database_url = config->database_url,
       .id = config->id,
       .schema = schema_files,
+      .migrates = tracker->provision == PROVISION_SELF,
       .retention_days = config->retention_days,
       .log_keep_s = config->log_keep_s,
       .unheard = on_unheard,
@@ -306,9 +343,13 @@ int main(int argc, char **argv) {
   static struct tracker tracker;
   enum config_status status = config_load(&config_table, &tracker.config, argc, argv);
   if (status != CONFIG_OK) return status == CONFIG_DONE ? 0 : 2;
-  if (check_config(&tracker.config)) return 2;
+  if (!provision_parse(tracker.config.provision, &tracker.provision)) {
+    return fail("provision", "must be self, only or never"), 2;
+  }
+  if (check_config(&tracker.config) || add_login(&tracker.config)) return 2;
   log_setup("muster-tracker", tracker.config.id, (enum log_level)level_of(tracker.config.log_level));
   signal(SIGPIPE, SIG_IGN);
+  if (tracker.provision == PROVISION_ONLY) return provision(&tracker);
   srand((unsigned)clock_mono_us());
   uv_loop_init(&tracker.loop);
   tracker.metrics = metrics_new();

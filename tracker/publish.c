@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "log.h"
 #include "mailbox.h"
+#include "stream.h"
 #include "subject.h"
 
 #define WRITE_DEADLINE_MS 2000
@@ -132,24 +133,7 @@ static void publish_log(struct publisher *publisher, const struct log_batch *bat
   metric_add(publisher->log_bytes, (int64_t)batch->bytes.len);
 }
 
-static natsStatus create_stream(struct publisher *publisher, jsOptions *options) {
-  const char *subjects[] = {SUBJECT_ALL_LOGS};
-  jsStreamConfig config;
-  jsStreamConfig_Init(&config);
-  config.Name = SUBJECT_STREAM;
-  config.Subjects = subjects;
-  config.SubjectsLen = 1;
-  config.Storage = js_FileStorage;
-  config.Discard = js_DiscardNew;
-  config.MaxAge = publisher->config.log_max_age_s * INT64_C(1000000000);
-  config.MaxBytes = publisher->config.log_max_bytes ? publisher->config.log_max_bytes : -1;
-  natsStatus status = js_AddStream(NULL, publisher->js, &config, options, NULL);
-  if (status == NATS_OK) log_info("stream_created", "stream=%s", SUBJECT_STREAM);
-  return status;
-}
-
-// Creates the stream unless it is there; looks at most once a second, because looking holds up what is live. Limits of
-// an existing stream are left as they are.
+// Looks at most once a second, because looking holds up what is live.
 static bool ensure_stream(struct publisher *publisher) {
   if (atomic_load(&publisher->stream_there)) return true;
   if (natsConnection_Status(publisher->log.nc) != NATS_CONN_STATUS_CONNECTED) return false;
@@ -159,10 +143,9 @@ static bool ensure_stream(struct publisher *publisher) {
   jsOptions options;
   jsOptions_Init(&options);
   options.Wait = LOOK_WAIT_MS;
-  jsStreamInfo *info = NULL;
-  natsStatus status = js_GetStreamInfo(&info, publisher->js, SUBJECT_STREAM, &options, NULL);
-  jsStreamInfo_Destroy(info);
-  if (status == NATS_NOT_FOUND) status = create_stream(publisher, &options);
+  const struct publish_config *config = &publisher->config;
+  struct stream_limits limits = {config->log_max_age_s, config->log_max_bytes};
+  natsStatus status = stream_ensure(publisher->js, &limits, config->creates_stream, &options);
   if (status != NATS_OK) {
     log_warn("stream_unavailable", "stream=%s fault=\"%s\"", SUBJECT_STREAM, natsStatus_GetText(status));
   }
@@ -205,6 +188,7 @@ static natsStatus link_open(struct link *link, const char *name, bool send_asap)
   natsStatus status = natsOptions_Create(&options);
   if (status == NATS_OK) status = natsOptions_SetURL(options, publisher->config.nats_url);
   if (status == NATS_OK) status = natsOptions_SetName(options, publisher->config.id);
+  if (status == NATS_OK) status = natsOptions_SetCustomInboxPrefix(options, SUBJECT_TRACKER_INBOX);
   if (status == NATS_OK) status = natsOptions_SetSendAsap(options, send_asap);
   if (status == NATS_OK) status = natsOptions_SetIOBufSize(options, 256 * 1024);
   if (status == NATS_OK) status = natsOptions_SetMaxReconnect(options, -1);

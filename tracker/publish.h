@@ -32,6 +32,7 @@ struct publish_config {
   const char *id;
   int64_t started_at_us;
   long log_max_age_s, log_max_bytes;  // limits of the stream, if it is to be created; 0: none
+  bool creates_stream;
 };
 
 struct publish_events {

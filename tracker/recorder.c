@@ -244,6 +244,7 @@ static natsStatus connect_nats(struct recorder *r) {
   natsStatus status = natsOptions_Create(&options);
   if (status == NATS_OK) status = natsOptions_SetURL(options, r->config.nats_url);
   if (status == NATS_OK) status = natsOptions_SetName(options, "muster-recorder");
+  if (status == NATS_OK) status = natsOptions_SetCustomInboxPrefix(options, SUBJECT_TRACKER_INBOX);
   if (status == NATS_OK) status = natsOptions_SetAllowReconnect(options, false);  // a fault begins everything again
   if (status == NATS_OK) status = natsOptions_SetPingInterval(options, 2000);
   if (status == NATS_OK) status = natsOptions_SetTimeout(options, NATS_WAIT_MS);
@@ -273,6 +274,7 @@ static natsStatus ask_stream(struct recorder *r, int64_t *out_created_us, uint64
 static natsStatus subscribe(struct recorder *r) {
   jsSubOptions options;
   jsSubOptions_Init(&options);
+  options.Stream = SUBJECT_STREAM;  // else nats.c asks which one has the subject, and may not be allowed to
   options.Ordered = true;
   options.Config.RateLimit = READ_BITS_PER_S;
   options.Config.DeliverPolicy = js_DeliverByStartSequence;
@@ -420,13 +422,17 @@ static struct store *use_store(struct recorder *r, struct store *store) {
   return before;
 }
 
+static bool has_schema(struct recorder *r) {
+  return r->config.migrates ? store_migrate(r->store, r->config.schema) : store_is_migrated(r->store, r->config.schema);
+}
+
 static void run(void *argument) {
   struct recorder *r = argument;
   r->undertaker = undertaker_new(r->config.nats_url, r->config.id, r->config.unheard, r->config.context);
   while (!atomic_load(&r->stopping)) {
     use_store(r, store_open(r->config.database_url));
     r->next_upkeep_us = 0;
-    if (r->store && store_migrate(r->store, r->config.schema)) serve(r);
+    if (r->store && has_schema(r)) serve(r);
     store_close(use_store(r, NULL));
     known_forget(r->known);
     set_leading(r, false);

@@ -14,6 +14,7 @@ struct recorder;
 struct recorder_config {
   const char *nats_url, *database_url, *id;
   const struct embedded *schema;
+  bool migrates;        // it applies the schema; else it waits until another has
   long retention_days;  // of history; 0: for ever
   long log_keep_s;      // how long a message stays in the stream after it was recorded
   // Called on the recorder's thread: this tracker was not heard by others for a while, so that they may have said that

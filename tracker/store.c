@@ -110,6 +110,7 @@ static bool apply(struct store *store, const struct embedded *file) {
   int version = atoi(file->name);
   char sql[128];
   bool done;
+  if (version == 0) return store_execute(store, (const char *)file->data, file->name);  // each time
   snprintf(sql, sizeof sql, "SELECT EXISTS (SELECT FROM schema_version WHERE version = %d)", version);
   if (!query_bool(store, sql, &done, "schema_version")) return false;
   if (done) return true;
@@ -133,6 +134,19 @@ bool store_migrate(struct store *store, const struct embedded *schema) {
     if (!apply(store, schema)) return false;
   }
   return store_execute(store, "SELECT pg_advisory_unlock(" LOCK_SCHEMA ")", "schema_unlock");
+}
+
+bool store_is_migrated(struct store *store, const struct embedded *schema) {
+  int newest = 0;
+  for (; schema->name; schema++) {
+    if (atoi(schema->name) > newest) newest = atoi(schema->name);
+  }
+  char sql[128];
+  bool there = false;
+  snprintf(sql, sizeof sql, "SELECT EXISTS (SELECT FROM schema_version WHERE version = %d)", newest);
+  if (!query_bool(store, sql, &there, "schema_version")) return false;
+  if (!there) log_error("schema_too_old", "wanted=%d hint=\"muster-tracker --provision only\"", newest);
+  return there;
 }
 
 // The server has no time limit for a session that hung in the middle of a pipeline: it holds the lock, is not idle, and

@@ -22,8 +22,11 @@ void store_close(struct store *store);
 // Makes what another thread is waiting for fail now. The store is still to be closed by its own thread, later.
 void store_break(struct store *store);
 
-// Applies the embedded schema files that were not applied yet, under a lock of its own, each in its transaction.
+// Applies the embedded schema files that were not applied yet, under a lock of its own, each in its transaction; those
+// without a number each time.
 bool store_migrate(struct store *store, const struct embedded *schema) __attribute__((warn_unused_result));
+// Whether another has done so.
+bool store_is_migrated(struct store *store, const struct embedded *schema) __attribute__((warn_unused_result));
 
 // Postgres ends a session that says nothing for 3 s, so that one that hangs does not keep the lock: use the store, or
 // ping, at least once a second.

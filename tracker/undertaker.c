@@ -54,6 +54,7 @@ static natsStatus dial(struct undertaker *u) {
   natsStatus status = natsOptions_Create(&options);
   if (status == NATS_OK) status = natsOptions_SetURL(options, u->nats_url);
   if (status == NATS_OK) status = natsOptions_SetName(options, "muster-undertaker");
+  if (status == NATS_OK) status = natsOptions_SetCustomInboxPrefix(options, SUBJECT_TRACKER_INBOX);
   if (status == NATS_OK) status = natsOptions_SetAllowReconnect(options, false);
   if (status == NATS_OK) status = natsOptions_SetPingInterval(options, 2000);
   if (status == NATS_OK) status = natsOptions_SetTimeout(options, WAIT_MS);

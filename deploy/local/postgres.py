@@ -1,4 +1,7 @@
-"""A private PostgreSQL cluster: on loopback TCP only, with a password of its own, below the stack's folder.
+"""A private PostgreSQL cluster: on loopback TCP only, with passwords of its own, below the stack's folder.
+
+Its roles: muster owns the database and makes the tables, muster_recorder is what trackers use at run time,
+muster_gateway what gateways do; tracker/schema/roles.sql says what these may.
 
 PostgreSQL refuses to run as root, so root runs it as the user `postgres`; where that user cannot reach the stack's
 folder, the data goes to /var/lib/postgresql and the folder holds a link to it.
@@ -17,6 +20,8 @@ from files import secret
 from process import StackError
 
 CONFIG = Path(__file__).with_name("postgresql.conf")
+OWNER, RECORDER, GATEWAY = "muster", "muster_recorder", "muster_gateway"
+PASSWORDS = {OWNER: "postgres.password", RECORDER: "postgres-recorder.password", GATEWAY: "postgres-gateway.password"}
 
 
 def server_programs():
@@ -60,8 +65,8 @@ class Postgres:
                 raise StackError("there is no user `postgres` to run PostgreSQL as, and it refuses to run as root")
             self.user = (account.pw_uid, account.pw_gid)
 
-    def url(self, port):
-        return f"postgresql://muster:{self._password()}@127.0.0.1:{port}/muster"
+    def url(self, port, role=OWNER):
+        return f"postgresql://{role}:{self._password(role)}@127.0.0.1:{port}/muster"
 
     def prepare(self, port):
         """Creates the cluster if there is none, and writes its settings. Returns the command that runs it."""
@@ -69,12 +74,13 @@ class Postgres:
         if not (data / "PG_VERSION").exists() or not (data / "muster.conf").exists():
             remove(self.run)
             data = self._create()
+        self._add_roles(data)
         settings = CONFIG.read_text(encoding="utf-8") + f"port = {port}\n"
         self._write(data / "muster.conf", settings)
         return [self.programs / "postgres", "-D", data]
 
-    def _password(self):
-        return secret(self.run / "postgres.password")
+    def _password(self, role):
+        return secret(self.run / PASSWORDS[role])
 
     def _create(self):
         data = self._place()
@@ -82,21 +88,38 @@ class Postgres:
             ["initdb", "-D", data, "--username=postgres", "--auth=reject", "--encoding=UTF8", "--locale=C.UTF-8",
              "--no-instructions"]
         )
-        self._write(data / "pg_hba.conf", "host all all 127.0.0.1/32 scram-sha-256\n")
         with open(data / "postgresql.conf", "a", encoding="utf-8") as file:
             file.write("\ninclude 'muster.conf'\n")
-        roles = (
-            f"CREATE ROLE muster LOGIN PASSWORD '{self._password()}'\n"
-            "GRANT pg_monitor TO muster\n"
-            "CREATE DATABASE muster OWNER muster\n"
-        )
         self._write(data / "muster.conf", "")
         try:
-            self._as_owner(["postgres", "--single", "-c", "exit_on_error=on", "-D", data, "postgres"], roles)
+            self._execute(data, [
+                f"CREATE ROLE muster LOGIN PASSWORD '{self._password(OWNER)}'",
+                "GRANT pg_monitor TO muster",
+                "CREATE DATABASE muster OWNER muster",
+            ])
         except StackError:
             (data / "muster.conf").unlink()  # so that the next attempt begins anew
             raise
         return data
+
+    def _add_roles(self, data):
+        """The roles that came later than the first clusters did; and who may log in."""
+        done = data / "muster.roles"
+        if not done.exists():
+            for role in (RECORDER, GATEWAY):
+                self._execute(data, [f"DROP ROLE IF EXISTS {role}", f"CREATE ROLE {role} LOGIN PASSWORD '{self._password(role)}'"])
+            self._execute(data, [
+                f"GRANT {RECORDER} TO {OWNER}",  # so that it can hand the history over, and do what the recorder may
+                "REVOKE ALL ON DATABASE muster FROM PUBLIC",
+                f"GRANT CONNECT ON DATABASE muster TO {RECORDER}, {GATEWAY}",
+            ])
+            self._write(done, "")
+        self._write(data / "pg_hba.conf", "".join(f"host muster {role} 127.0.0.1/32 scram-sha-256\n" for role in PASSWORDS))
+
+    def _execute(self, data, statements):
+        """On the server's own terms: it does not run yet."""
+        self._as_owner(["postgres", "--single", "-c", "exit_on_error=on", "-D", data, "postgres"],
+                       "".join(statement + "\n" for statement in statements))
 
     def _place(self):
         """Makes the empty data folder, where the user that runs PostgreSQL can reach it."""

@@ -29,6 +29,12 @@ def start_ticks(pid):
     return None if fields[0] in "ZX" else int(fields[19])
 
 
+def clean_environment():
+    """Ours without what .run/env may have put there for the operator: each program gets the secrets that it needs."""
+    ends = ("_KEY", "_TOKEN", "_PASSWORD", "_DATABASE_URL")
+    return {name: value for name, value in os.environ.items() if not (name.startswith("MUSTER_") and name.endswith(ends))}
+
+
 class Process:
     """record: what the pid file says, None if the program was never started or has been stopped."""
 
@@ -60,7 +66,7 @@ class Process:
 
     def _spawn(self, command, env, **how):
         self.popen = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, cwd="/",
-                                      env=os.environ | (env or {}), start_new_session=True, **how)
+                                      env=clean_environment() | (env or {}), start_new_session=True, **how)
 
     def _note(self, phase, address, ready_url, stop_signal):
         self.record = {

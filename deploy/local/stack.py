@@ -19,12 +19,13 @@ from string import Template
 
 import postgres
 from files import secret, write_private
-from process import Process, StackError, stop_all
+from process import Process, StackError, clean_environment, stop_all
 
 HERE = Path(__file__).resolve().parent
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"  # where Debian keeps servers
 READY_SECONDS = 30
 TOKEN_DAYS = 30
+NATS_USERS = ("admin", "tracker", "gateway")
 
 # Programs of a higher phase are started later and stopped earlier.
 BACKENDS, TRACKERS, GATEWAYS, EDGE, CLIENTS = range(5)
@@ -64,6 +65,7 @@ class Stack:
             self.connections = max_connections()
             try:
                 self._start_backends()
+                self.provision()
                 self._start_replicas()
                 self._start_edge()
                 self._write_env()
@@ -109,15 +111,28 @@ class Stack:
 
     @property
     def nats_url(self):
-        return self._nats_url(self.ports["nats"])
+        """With the operator's login in it, as our programs would not take it."""
+        return self.nats_url_of("admin")
+
+    def nats_url_of(self, user):
+        return f"nats://{user}:{self._nats_password(user).read_text()}@127.0.0.1:{self.ports['nats']}"
 
     @property
     def database_url(self):
-        return self.postgres.url(self.ports["postgres"])
+        """As the owner of the database."""
+        return self.database_url_of(postgres.OWNER)
+
+    def database_url_of(self, role):
+        return self.postgres.url(self.ports["postgres"], role)
 
     @property
     def key(self):
-        return secret(self.run / "key")
+        """What tokens are signed with."""
+        return secret(self._key_file())
+
+    def _key_file(self):
+        secret(self.run / "key")
+        return self.run / "key"
 
     def own_url(self, name):
         """HTTP address of one replica, past HAProxy: a gateway's API, a tracker's admin port."""
@@ -135,8 +150,22 @@ class Stack:
             raise StackError(f"muster-token failed: {done.stderr.strip()}")
         return done.stdout.strip()
 
-    def _nats_url(self, port):
-        return f"nats://muster:{secret(self.run / 'nats.password')}@127.0.0.1:{port}"
+    def _nats_password(self, user):
+        """The file that it is in."""
+        path = self.run / f"nats-{user}.password"
+        secret(path)
+        return path
+
+    def provision(self):
+        """Makes tables, rights and streams, with the rights of an owner; what is there stays."""
+        command = [self.programs / "muster-tracker", "--id", "provision", "--provision", "only", *self.options.get("tracker", [])]
+        done = subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL, capture_output=True, cwd="/",
+                              encoding="utf-8", check=False,
+                              env=clean_environment() | self._program_env("provision", "admin", postgres.OWNER))
+        with open(self.run / "log" / "provision.log", "a", encoding="utf-8") as log:
+            log.write(done.stderr)
+        if done.returncode != 0:
+            raise StackError(f"muster-tracker could not make tables and streams:\n{done.stderr.strip()}")
 
     # ---- the steps of up ----
 
@@ -180,7 +209,8 @@ class Stack:
             stop_signal=self.postgres.stop_signal,
         )
         config = self._fill("nats.conf", port=self.ports["nats"], monitor_port=self.ports["nats-monitor"],
-                            password=secret(self.run / "nats.password"), store=self.run / "nats")
+                            store=self.run / "nats",
+                            **{f"{user}_password": self._nats_password(user).read_text() for user in NATS_USERS})
         monitor = f"http://127.0.0.1:{self.ports['nats-monitor']}"
         # It exits with 0 on SIGINT, with 1 on SIGTERM.
         self._start("nats", [which("nats-server"), "-c", config], BACKENDS, f"127.0.0.1:{self.ports['nats']}",
@@ -190,7 +220,8 @@ class Stack:
     def _start_replicas(self):
         for name in self.trackers:
             address, admin = self.own_device_address(name), f"127.0.0.1:{self.ports[name + '-admin']}"
-            command = [self.programs / "muster-tracker", "--id", name, "--listen", address, "--admin", admin]
+            command = [self.programs / "muster-tracker", "--id", name, "--provision", "never", "--listen", address,
+                       "--admin", admin]
             self._start(name, command + self.options.get("tracker", []), TRACKERS, address, env=self._replica_env(name),
                         ready_url=f"http://{admin}/readyz")
         self._await(self.trackers)
@@ -202,10 +233,21 @@ class Stack:
         self._await(self.gateways)
 
     def _replica_env(self, name):
+        login = ("tracker", postgres.RECORDER) if name in self.trackers else ("gateway", postgres.GATEWAY)
+        return self._program_env(name, *login) | {"MUSTER_TOKEN_KEY_FILE": str(self._key_file())}
+
+    def _program_env(self, name, nats_user, role):
+        """Secrets are in files, so that they are not in the environment, either."""
+        ports = {backend: self.ports[backend] for backend in ("nats", "postgres")}
+        if name in self.trackers + self.gateways:
+            ports = {backend: self.link(name, backend, port) for backend, port in ports.items()}
+        database_url = self.run / f"{name}.database-url"
+        write_private(database_url, self.postgres.url(ports["postgres"], role))
         return self.environment | {
-            "MUSTER_NATS_URL": self._nats_url(self.link(name, "nats", self.ports["nats"])),
-            "MUSTER_DATABASE_URL": self.postgres.url(self.link(name, "postgres", self.ports["postgres"])),
-            "MUSTER_TOKEN_KEY": self.key,
+            "MUSTER_NATS_URL": f"nats://127.0.0.1:{ports['nats']}",
+            "MUSTER_NATS_USER": nats_user,
+            "MUSTER_NATS_PASSWORD_FILE": str(self._nats_password(nats_user)),
+            "MUSTER_DATABASE_URL_FILE": str(database_url),
         }
 
     def _start_edge(self):
@@ -222,7 +264,9 @@ class Stack:
         self.exports = {
             "MUSTER_DEVICE_ADDR": self.device_address,
             "MUSTER_HTTP_URL": self.http_url,
-            "MUSTER_NATS_URL": self.nats_url,
+            "MUSTER_NATS_URL": f"nats://127.0.0.1:{self.ports['nats']}",
+            "MUSTER_NATS_USER": "admin",
+            "MUSTER_NATS_PASSWORD": self._nats_password("admin").read_text(),
             "MUSTER_DATABASE_URL": self.database_url,
             "MUSTER_MANAGER_TOKEN": self.mint("--role", "admin", "--subject", "local", "--days", str(TOKEN_DAYS)),
             "MUSTER_WORKER_KEY": self.key,

@@ -101,9 +101,9 @@ def jetstream(stack, call, body=None):
     """One request of the NATS JetStream API, for example STREAM.INFO.MUSTER_LOG."""
     client = FakeTracker(stack.nats_url, "test")
     try:
-        client.socket.sendall(b"SUB reply.here 1\r\n")
+        client.socket.sendall(b"SUB _INBOX.here 1\r\n")
         data = json.dumps(body).encode() if body else b""
-        client.socket.sendall(f"PUB $JS.API.{call} reply.here {len(data)}\r\n".encode() + data + b"\r\n")
+        client.socket.sendall(f"PUB $JS.API.{call} _INBOX.here {len(data)}\r\n".encode() + data + b"\r\n")
         head = client.reader.readline().split()
         assert head[0] == b"MSG", head
         return json.loads(client.reader.read(int(head[-1])))
@@ -140,7 +140,7 @@ def test_a_leader_that_hangs_is_replaced_within_5_s_and_returns_without_harm(sta
 def test_a_leader_that_hangs_in_the_middle_of_a_pipeline_is_replaced(start):
     stack = start(trackers=1)
     stack.kill("tracker-1", signal.SIGTERM)
-    with database(stack) as hung:
+    with psycopg.connect(stack.database_url_of("muster_recorder"), autocommit=True) as hung:
         hung.execute("SET idle_session_timeout = '3s'")
         hung.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
         hung.pgconn.enter_pipeline_mode()
@@ -205,6 +205,7 @@ def test_recording_goes_on_from_a_stream_that_was_made_anew(start):
     before = position(stack)
     created = stream_info(stack)["created"]
     assert jetstream(stack, "STREAM.DELETE.MUSTER_LOG")["success"]
+    stack.provision()
     second = Load(stack, 6, workers=20, interval_ms=500).end()
     assert stream_info(stack)["created"] != created
     wait_for(lambda: count(stack) >= first["acked"] + second["acked"], 20)

@@ -34,8 +34,8 @@ def set_largest_message(stack, limit):
     client = FakeTracker(stack.nats_url, "test")
     config = {"name": "MUSTER_LOG", "subjects": ["muster.log.*"], "retention": "limits", "storage": "file",
               "discard": "new", "num_replicas": 1, "max_bytes": 4 << 30, "max_msg_size": limit}
-    client.socket.sendall(b"SUB reply.here 1\r\n")
-    client.send_all("$JS.API.STREAM.UPDATE.MUSTER_LOG reply.here", [json.dumps(config).encode()])
+    client.socket.sendall(b"SUB _INBOX.here 1\r\n")
+    client.send_all("$JS.API.STREAM.UPDATE.MUSTER_LOG _INBOX.here", [json.dumps(config).encode()])
     head = client.reader.readline().split()
     answer = json.loads(client.reader.read(int(head[-1])))
     client.close()

@@ -1,0 +1,61 @@
+// Postgres first, because it tells more clearly when a role lacks rights: NATS only falls silent.
+#include "provision.h"
+
+#include <nats/nats.h>
+#include <string.h>
+
+#include "log.h"
+#include "store.h"
+#include "stream.h"
+#include "subject.h"
+
+#define WAIT_MS 5000
+
+bool provision_parse(const char *text, enum provision *out) {
+  static const char *const names[] = {"self", "only", "never"};
+  for (int i = 0; i < 3; i++) {
+    if (strcmp(text, names[i]) == 0) return *out = (enum provision)i, true;
+  }
+  return false;
+}
+
+static bool prepare_database(const struct provision_config *config) {
+  struct store *store = store_open(config->database_url);
+  bool good = store && store_migrate(store, config->schema);
+  store_close(store);
+  return good;
+}
+
+static natsStatus ensure_stream(const struct provision_config *config, natsConnection *nc) {
+  jsCtx *js = NULL;
+  jsOptions options;
+  jsOptions_Init(&options);
+  options.Wait = WAIT_MS;
+  struct stream_limits limits = {config->log_max_age_s, config->log_max_bytes};
+  natsStatus status = natsConnection_JetStream(&js, nc, &options);
+  if (status == NATS_OK) status = stream_ensure(js, &limits, true, &options);
+  jsCtx_Destroy(js);
+  return status;
+}
+
+static bool prepare_nats(const struct provision_config *config) {
+  natsOptions *options = NULL;
+  natsConnection *nc = NULL;
+  natsStatus status = natsOptions_Create(&options);
+  if (status == NATS_OK) status = natsOptions_SetURL(options, config->nats_url);
+  if (status == NATS_OK) status = natsOptions_SetName(options, "muster-provision");
+  if (status == NATS_OK) status = natsOptions_SetAllowReconnect(options, false);
+  if (status == NATS_OK) status = natsOptions_SetTimeout(options, WAIT_MS);
+  if (status == NATS_OK) status = natsConnection_Connect(&nc, options);
+  natsOptions_Destroy(options);
+  if (status == NATS_OK) status = ensure_stream(config, nc);
+  natsConnection_Destroy(nc);
+  nats_CloseAndWait(WAIT_MS);
+  if (status != NATS_OK)
+    log_error("stream_failed", "stream=%s fault=\"%s\"", SUBJECT_STREAM, natsStatus_GetText(status));
+  return status == NATS_OK;
+}
+
+bool provision_run(const struct provision_config *config) {
+  return prepare_database(config) && prepare_nats(config);
+}
