@@ -57,8 +57,10 @@ static size_t event_len(const char *bytes, size_t len) {
   return 0;
 }
 
-// Reads one whole event. Data of several lines is moved together in place.
+// Reads one whole event. Data of several lines is moved together in place, over what stands between them; the name may,
+// so it is kept elsewhere.
 static void take_event(struct event_stream *stream, char *bytes, size_t len, const struct sink *sink) {
+  char name[EVENT_NAME_BYTES];
   struct event event = {"message", 7, NULL, 0};
   char *data = NULL;
   for (size_t at = 0; at < len;) {
@@ -79,8 +81,8 @@ static void take_event(struct event_stream *stream, char *bytes, size_t len, con
         data = line + (value - line);
       }
     } else if (is_field(line, line_len, "event", &value, &value_len)) {
-      event.name = value;
-      event.name_len = value_len;
+      event.name_len = value_len < sizeof name ? value_len : sizeof name;
+      event.name = memcpy(name, value, event.name_len);
     } else if (is_field(line, line_len, "retry", &value, &value_len)) {
       take_retry(stream, value, value_len);
     }
@@ -122,13 +124,18 @@ static size_t gather(struct event_stream *stream, const uint8_t *bytes, size_t l
   return used;
 }
 
+static int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 static bool take_size(struct event_stream *stream) {
   uint64_t size = 0;
   size_t i = 0;
   const struct buffer *line = &stream->line;
   for (; i < line->len; i++) {
-    char c = (char)(line->data[i] | 0x20);
-    int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    int digit = hex_digit((char)line->data[i]);
     if (digit < 0) break;
     if (size > UINT64_MAX >> 8) return false;
     size = size << 4 | (uint64_t)digit;

@@ -10,6 +10,8 @@
 #include "buffer.h"
 #include "stream_status.h"
 
+#define EVENT_NAME_BYTES 64u  // of a longer name the rest is cut off: it is none that anybody knows
+
 struct event {
   const char *name;  // "message" if it says none
   size_t name_len;

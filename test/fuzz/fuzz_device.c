@@ -1,7 +1,10 @@
-// message.c: a DeviceMessage is to us what it is to a plain reader and to protobuf-c, with each position of a report.
+// message.c: a DeviceMessage is to us what it is to a plain reader and to protobuf-c, with each position of a report;
+// and these are the same in the batches that they are passed on in.
 #include "../../tracker/message.h"
 
+#include "frame.h"
 #include "plain_position.h"
+#include "update.h"
 
 #define POSITIONS_MAX 1024
 
@@ -14,6 +17,7 @@ struct plain_report {
 
 static struct plain_arena arena;
 static struct plain_report plain;
+static struct buffer live, log_batch;
 static struct report ours;  // used again and again, as a tracker does
 
 // Which body it has, 0 for none or several. Fields of later protocols are passed over.
@@ -54,22 +58,56 @@ static bool plain_report_read(struct plain_reader *r) {
   return status == PLAIN_END;
 }
 
-// Whatever else a report keeps of a position, the position comes first.
-static const struct position *position_at(size_t i) {
-  return (const struct position *)(const void *)&ours.positions[i];
-}
-
 static void check_report(void) {
   fuzz_check(ours.number == plain.number && ours.ack_now == plain.ack_now && ours.count == plain.count);
-  for (size_t i = 0; i < plain.count; i++) check_same_position(position_at(i), &plain.positions[i]);
+  for (size_t i = 0; i < plain.count; i++) check_same_position(&ours.positions[i].position, &plain.positions[i]);
 }
 
 static void check_protobuf(const Muster__Report *theirs) {
   fuzz_check(theirs->number == ours.number && theirs->ack_now == ours.ack_now && theirs->n_positions == ours.count);
   for (size_t i = 0; i < ours.count; i++) {
     const struct position position = position_of_protobuf(theirs->positions[i]);
-    check_same_position(position_at(i), &position);
+    check_same_position(&ours.positions[i].position, &position);
   }
+}
+
+// Positions are passed on as they came: read from the batches, they must be the same again.
+static void check_passed_on(void) {
+  static const struct slice team = {"T", 1}, worker = {"worker", 6};
+  static const struct batch_header header = {{"t", 1}, 1, 2};
+  live.len = log_batch.len = 0;
+  batch_append_header(&live, &header);
+  batch_append_header(&log_batch, &header);
+  for (size_t i = 0; i < ours.count; i++) {
+    const struct reported *next = &ours.positions[i];
+    batch_append_position(&live, &log_batch, team, worker, &next->position, next->bytes, (int64_t)i);
+  }
+  const struct buffer *const batches[] = {&live, &log_batch};
+  for (size_t b = 0; b < 2; b++) {
+    struct batch_reader reader;
+    struct batch_header again;
+    struct update update;
+    fuzz_check(batch_open(batches[b]->data, batches[b]->len, &reader, &again));
+    for (size_t i = 0; i < ours.count; i++) {
+      fuzz_check(batch_next(&reader, &update) == BATCH_UPDATE && update.received_at_us == (int64_t)i);
+      fuzz_check(update.worker.len == 6 && update.team.len == (b ? 1 : 0) && !update.has_presence);
+      fuzz_check(update.has_position == !(~ours.positions[i].position.has & POSITION_HAS_ALL_REQUIRED));
+      if (update.has_position) check_same_position(&update.position, &ours.positions[i].position);
+    }
+    fuzz_check(batch_next(&reader, &update) == BATCH_END);
+  }
+}
+
+// Of what a tracker says, only acks are written by hand.
+static void check_ack(void) {
+  uint8_t out[MESSAGE_SEND_BYTES];
+  struct frame frame;
+  size_t len = message_ack(out, plain.number);
+  fuzz_check(frame_next(out, len, &frame) == FRAME_OK && frame.total_len == len);
+  ProtobufCAllocator allocator = plain_allocator(&arena);
+  const Muster__TrackerMessage *theirs = muster__tracker_message__unpack(&allocator, frame.body_len, frame.body);
+  fuzz_check(theirs && theirs->body_case == MUSTER__TRACKER_MESSAGE__BODY_ACK && theirs->ack->has_report);
+  fuzz_check(theirs->ack->report == plain.number);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len) {
@@ -85,6 +123,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len) {
     good = plain_report_read(&body);
     fuzz_check(message_report(message, &ours) == good);
     if (good) check_report();
+    if (good) check_passed_on();
+    if (good) check_ack();
   }
   if (reader.odd || body.odd) return 0;
   ProtobufCAllocator allocator = plain_allocator(&arena);

@@ -66,6 +66,12 @@ static void takes_crlf_lines_and_data_of_several_lines(void **state) {
   assert_heard(false, "event: a\r\ndata: 1\r\ndata:  2\r\ndata\r\ndata: 3\r\n\r\n", STREAM_OPEN, "a=1\n 2\n\n3;");
 }
 
+static void a_name_between_lines_of_data_stays_whole(void **state) {
+  (void)state;
+  assert_heard(false, "data: first\nevent: delta\ndata: the second line\n\n", STREAM_OPEN,
+               "delta=first\nthe second line;");
+}
+
 static void tells_the_latest_retry(void **state) {
   (void)state;
   static const char text[] = "retry: 2317\n\nretry: 1x\n\n";
@@ -79,7 +85,7 @@ static void tells_the_latest_retry(void **state) {
 
 static void refuses_chunks_that_are_none(void **state) {
   (void)state;
-  static const char *const bad[] = {"zz\r\n", "fffffffffffffffff\r\n", "1\r\nabcdefg", "1\r\nabcd\n1\r\na"};
+  static const char *const bad[] = {"zz\r\n", "\x11\r\n", "fffffffffffffffff\r\n", "1\r\nabcdefg", "1\r\nabcd\n1\r\na"};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     struct event_stream stream;
     event_stream_init(&stream, true);
@@ -125,6 +131,7 @@ int main(void) {
       cmocka_unit_test(hears_events_of_a_plain_body),
       cmocka_unit_test(hears_events_of_a_chunked_body),
       cmocka_unit_test(takes_crlf_lines_and_data_of_several_lines),
+      cmocka_unit_test(a_name_between_lines_of_data_stays_whole),
       cmocka_unit_test(tells_the_latest_retry),
       cmocka_unit_test(refuses_chunks_that_are_none),
       cmocka_unit_test(an_endless_size_is_refused),
