@@ -33,13 +33,13 @@ CFLAGS += $(if $(LTO),-flto -ffat-lto-objects)
 LIBS_common := -luv -ljwt -lcrypto -lcjson -lprotobuf-c -lpthread -lm
 
 # ---- sources: every file is named here ----
-PROTO := device team view
+PROTO := device revocation team view
 COMMON := buffer clock config decimal file_limit frame hist ident log mailbox metrics nats_url position subject update wire
 COMMON += revoked token token_guard token_key token_keys token_scan
 COMMON += $(if $(findstring address,$(SANITIZE)),leaks)
 SRC_tracker := ack admin admission batcher collected conn intake known main message pace pgarray provision publish rate recorder roll server server_time session store store_copy store_days store_write stream undertaker
 UNIT_tracker := ack admission batcher message pgarray rate roll server_time session
-EXTRA_tracker = $(BUILD)/gen/schema_files.o
+EXTRA_tracker = $(BUILD)/gen/schema_files.o $(BUILD)/common/revocation_log.o
 SCHEMA := 001_initial.sql 002_faults.sql roles.sql
 LIBS_tracker := -lnats -lpq -lcivetweb
 SRC_gateway := api_cluster api_config api_error api_health api_positions api_session api_socket api_stream api_teams \
@@ -48,7 +48,7 @@ SRC_gateway := api_cluster api_config api_error api_health api_positions api_ses
   view_event view_filter view_frame view_json view_open view_proto viewer viewer_input window ws
 UNIT_gateway := follow group head numbers places query replicas team team_frame time_text view_event view_filter \
   view_frame view_json view_proto window ws
-EXTRA_gateway = $(BUILD)/gen/web_assets.o
+EXTRA_gateway = $(BUILD)/gen/web_assets.o $(BUILD)/common/revocation_log.o
 LIBS_gateway := -lnats -lpq -lcivetweb -lcrypto
 SRC_simulator := answer audience backoff board box chief device device_conn device_message endpoint event_stream figures \
   fleet ledger live main message_stream motion outputs player recorded replay report run scenario settings source \
@@ -56,8 +56,9 @@ SRC_simulator := answer audience backoff board box chief device device_conn devi
 UNIT_simulator := answer backoff board box device device_message event_stream figures ledger message_stream motion report \
   scenario source spool trace watch_frame watch_proto watch_stream watch_team watch_view
 LIBS_simulator := -lpq
-SRC_token := main
-LIBS_token :=
+SRC_token := command inspect main mint revoke
+EXTRA_token = $(BUILD)/common/revocation_log.o
+LIBS_token := -lnats
 UNIT_TESTS := buffer config decimal frame hist ident metrics nats_url position token update wire \
   answer backoff board box device device_message device_repeat event_stream figures ledger message_stream motion report \
   scenario share source spool trace watch watch_proto watch_stream watch_view ack batcher pgarray rate roll server_time session \

@@ -13,6 +13,12 @@ const char *subject_log(char *out, unsigned shard) {
   return out;
 }
 
+const char *subject_revoked(char *out, const char *kind, const unsigned char *digest, size_t digest_bytes) {
+  int len = snprintf(out, SUBJECT_BYTES, "muster.revoked.%s.", kind);
+  for (size_t i = 0; i < digest_bytes; i++) len += snprintf(out + len, SUBJECT_BYTES - (size_t)len, "%02x", digest[i]);
+  return out;
+}
+
 const char *subject_replica(char *out, const char *kind, const char *id) {
   snprintf(out, SUBJECT_BYTES, "muster.replica.%s.%s", kind, id);
   return out;

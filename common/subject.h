@@ -9,6 +9,8 @@
 #define SUBJECT_ALL_LOGS "muster.log.*"
 #define SUBJECT_ALL_REPLICAS "muster.replica.>"
 #define SUBJECT_ALL_TRACKERS "muster.replica.tracker.*"
+#define SUBJECT_REVOKED_STREAM "MUSTER_REVOKED"
+#define SUBJECT_ALL_REVOKED "muster.revoked.*.*"
 // Below these a program gets its answers, so that its NATS user need not be allowed to read those of others.
 #define SUBJECT_TRACKER_INBOX "_INBOX.tracker"
 #define SUBJECT_GATEWAY_INBOX "_INBOX.gateway"
@@ -17,5 +19,7 @@
 const char *subject_team(char *out, const char *team, size_t team_len);
 const char *subject_log(char *out, unsigned shard);
 const char *subject_replica(char *out, const char *kind, const char *id);
+// kind: "jti" or "holder", whose name is told by a digest: it may have characters that a subject may not.
+const char *subject_revoked(char *out, const char *kind, const unsigned char *digest, size_t digest_bytes);
 
 #endif

@@ -25,9 +25,16 @@ arguments: they come from the variable, or from the file that the variable with 
 OPTION = re.compile(r"^  --(?P<flag>\S+)(?: (?P<kind>\S+))?\n      (?P<help>.+)\n      \[(?P<env>.+)\]$", re.M)
 
 
-def section(program):
-    text = subprocess.run([program, "--help"], check=True, capture_output=True, text=True, env={}).stdout
-    lines = [f"\n## {program.name}\n", "| flag | environment | default | |", "|---|---|---|---|"]
+COMMANDS = {"muster-token": ["mint", "inspect", "revoke", "revoked"]}
+
+
+def section(program, command=None):
+    if not command and program.name in COMMANDS:
+        return "".join(section(program, name) for name in COMMANDS[program.name])
+    arguments = [command] if command else []
+    text = subprocess.run([program, *arguments, "--help"], check=True, capture_output=True, text=True, env={}).stdout
+    title = " ".join([program.name, *arguments])
+    lines = [f"\n## {title}\n", "| flag | environment | default | |", "|---|---|---|---|"]
     for option in OPTION.finditer(text):
         env, _, default = option["env"].partition(", default ")
         flag = f"--{option['flag']} {option['kind'] or ''}".strip()

@@ -13,6 +13,7 @@
 #include "join.h"
 #include "places.h"
 #include "replicas.h"
+#include "revocation_log.h"
 #include "token_guard.h"
 #include "tracks.h"
 
@@ -28,6 +29,7 @@ struct gateway {
   struct gateway_config config;
   struct files files;
   struct token_guard guard;
+  struct revocation_log *revocations;
   struct metrics *registry;
   struct gateway_metrics metrics;
   struct replicas *replicas;

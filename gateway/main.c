@@ -13,6 +13,7 @@
 #include "log.h"
 #include "nats_url.h"
 #include "server.h"
+#include "subject.h"
 #include "token_guard.h"
 
 // Long enough for the proxy in front to see that this gateway is not ready, before it stops answering.
@@ -133,7 +134,6 @@ static bool make_guard(struct gateway *g) {
     return refuse(text);
   }
   g->guard.revoked = revoked_new();
-  revoked_set_known(g->guard.revoked);
   return true;
 }
 
@@ -177,6 +177,10 @@ static void make_parts(struct gateway *g) {
                                             .compare_interval_s = (unsigned)g->config.compare_interval_s,
                                             .replicas = g->replicas,
                                             .metrics = &g->metrics});
+  g->revocations = revocation_log_new(&(struct revocation_log_options){.nats_url = g->config.nats_url,
+                                                                       .name = g->config.id,
+                                                                       .inbox = SUBJECT_GATEWAY_INBOX,
+                                                                       .revoked = g->guard.revoked});
   g->tracks = tracks_new(&(struct tracks_options){
       .places = (unsigned)g->config.track_places, .stall_ms = (unsigned)g->config.stall_ms, .metrics = &g->metrics});
 }
@@ -226,10 +230,12 @@ static int serve(struct gateway *g, const sigset_t *signals) {
     log_error("cannot_start", "part=fanout");
     return 1;
   }
-  bool started = feed_start(g->feed) && join_start(g->join) && (server = server_start(g)) != NULL;
+  bool started = revocation_log_start(g->revocations) && feed_start(g->feed) && join_start(g->join) &&
+                 (server = server_start(g)) != NULL;
   if (started) wait_for_end(g, signals);
   drain(g, server);
   feed_stop(g->feed);
+  revocation_log_free(g->revocations);
   join_stop(g->join);
   feed_end_library(g->feed);
   fanout_stop(g->fanout);

@@ -16,7 +16,9 @@
 #include "nats_url.h"
 #include "provision.h"
 #include "recorder.h"
+#include "revocation_log.h"
 #include "server.h"
+#include "subject.h"
 #include "token_guard.h"
 #include "version.h"
 
@@ -110,6 +112,7 @@ struct tracker {
   uv_signal_t sigint, sigterm, sighup;
   uv_async_t heard_again;
   struct token_guard guard;
+  struct revocation_log *revocations;
   struct metrics *metrics;
   struct server *server;
   struct intake *intake;
@@ -126,6 +129,9 @@ static int fail(const char *what, const char *why) {
 static const char *why_not_ready(void *context) {
   struct tracker *tracker = context;
   if (tracker->stopping) return "stopping\n";
+  if (intake_ready(tracker->intake) && !revoked_known(tracker->guard.revoked)) {
+    return "what is revoked is not known yet\n";
+  }
   return intake_ready(tracker->intake) ? NULL : "NATS or its stream is out of reach\n";
 }
 
@@ -157,6 +163,7 @@ static void on_stopped(void *context) {
   struct tracker *tracker = context;
   recorder_stop(tracker->recorder);
   tracker->recorder = NULL;
+  revocation_log_free(tracker->revocations);
   intake_stop(tracker->intake);
   uv_close((uv_handle_t *)&tracker->heard_again, NULL);
   uv_close((uv_handle_t *)&tracker->sigint, NULL);
@@ -208,8 +215,8 @@ static int level_of(const char *name) {
 static int check_config(const struct tracker_config *config) {
   if (!ident_valid(config->id, strlen(config->id))) return fail("id", "must be [A-Za-z0-9_-]{1,64}");
   bool lets_in = strcmp(config->provision, "only") != 0;
-  if (lets_in && strlen(config->token_key) < TOKEN_KEY_MIN_BYTES) {
-    return fail("token-key", "MUSTER_TOKEN_KEY (or …_FILE) must have 32 bytes or more");
+  if (lets_in && !*config->token_key && !*config->token_keys) {
+    return fail("token-key", "set MUSTER_TOKEN_KEY (or …_FILE), or MUSTER_TOKEN_KEYS");
   }
   if (level_of(config->log_level) < 0) return fail("log-level", "must be debug, info, warn or error");
   if (!*config->database_url) return fail("database-url", "MUSTER_DATABASE_URL (or …_FILE) is not set");
@@ -245,8 +252,17 @@ static int make_guard(struct tracker *tracker) {
   tracker->guard.keys = token_keys_new(tracker->config.token_key, tracker->config.token_keys, fault);
   if (!tracker->guard.keys) return fail("token-keys", fault);
   tracker->guard.revoked = revoked_new();
-  revoked_set_known(tracker->guard.revoked);
   return 0;
+}
+
+static int start_revocations(struct tracker *tracker) {
+  tracker->revocations =
+      revocation_log_new(&(struct revocation_log_options){.nats_url = tracker->config.nats_url,
+                                                          .name = tracker->config.id,
+                                                          .inbox = SUBJECT_TRACKER_INBOX,
+                                                          .creates = tracker->provision == PROVISION_SELF,
+                                                          .revoked = tracker->guard.revoked});
+  return revocation_log_start(tracker->revocations) ? 0 : fail("revocations", "no thread");
 }
 
 static long connects_burst(const struct tracker_config *config) {
@@ -354,6 +370,7 @@ int main(int argc, char **argv) {
   uv_loop_init(&tracker.loop);
   tracker.metrics = metrics_new();
   if (make_guard(&tracker)) return 2;
+  if (start_revocations(&tracker)) return 1;
   if (start_server(&tracker) || start_intake(&tracker) || start_rest(&tracker)) return 1;
   log_info("started", "version=%s listen=%s port=%d admin=%s", MUSTER_VERSION, tracker.config.listen,
            server_port(tracker.server), tracker.config.admin);

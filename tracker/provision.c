@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "revocation_log.h"
 #include "store.h"
 #include "stream.h"
 #include "subject.h"
@@ -56,6 +57,17 @@ static bool prepare_nats(const struct provision_config *config) {
   return status == NATS_OK;
 }
 
+// The stream of what is revoked, which has a home of its own.
+static bool prepare_revocations(const struct provision_config *config) {
+  struct revoked *revoked = revoked_new();
+  struct revocation_log *log = revocation_log_new(&(struct revocation_log_options){
+      .nats_url = config->nats_url, .name = "muster-provision", .creates = true, .revoked = revoked});
+  bool good = revocation_log_read(log);
+  revocation_log_free(log);
+  revoked_free(revoked);
+  return good;
+}
+
 bool provision_run(const struct provision_config *config) {
-  return prepare_database(config) && prepare_nats(config);
+  return prepare_database(config) && prepare_revocations(config) && prepare_nats(config);
 }
