@@ -16,6 +16,15 @@ CPPFLAGS += -D_GNU_SOURCE -DMUSTER_VERSION='"$(VERSION)"' -Icommon -I$(BUILD)/ge
 CFLAGS ?= -O2 -g
 CFLAGS += -std=gnu11 -Wall -Wextra -Wshadow -Wconversion -Werror -fno-omit-frame-pointer -fno-common
 LDFLAGS += -Wl,--as-needed
+# What makes a fault of ours harder to use: programs at addresses drawn anew each time, tables of addresses read-only
+# before main, guarded stacks that nothing jumps over, calls and jumps only to where some are meant to go, and checked
+# copies. test/hardening.py holds the programs against it. Sanitizers do their own checks of copies.
+HARDENING := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection
+CFLAGS += $(HARDENING)
+LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack
+ifeq ($(SANITIZE)$(FUZZING)$(COVERAGE),)
+CPPFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+endif
 ifdef FAULT
 CPPFLAGS += -DFAULT_$(shell echo '$(FAULT)' | tr a-z A-Z)
 endif
@@ -261,6 +270,7 @@ check-all: all
 	@$(file >$(BUILD)/compiler-flags,$(CPPFLAGS) $(filter-out -flto -ffat-lto-objects,$(CFLAGS)))
 	/usr/bin/python3 test/check.py --compiler-flags $(BUILD)/compiler-flags
 	/usr/bin/python3 docs/configuration.py $(BUILD)/bin --check
+	@$(if $(SANITIZE),echo 'hardening is not looked at with SANITIZE',/usr/bin/python3 test/hardening.py $(BINARIES))
 
 # Pages that are written from what the programs say of themselves.
 .PHONY: docs
@@ -315,8 +325,8 @@ help:
 	@echo 'make fuzz     throws any bytes at the parsers (FUZZ_SECONDS=$(FUZZ_SECONDS) for each; TARGETS="frame ws")'
 	@echo 'make drill    breaks a stack under load and checks that nothing is lost (FAULTS=$(FAULTS) SEED=number)'
 	@echo 'make bench    how fast it is, as ratios (BENCH=fanout,storm BENCH_QUICK=1)'
-	@echo 'make check    format, warnings of gcc and clang, headers, include fences, docs that match the programs'
-	@echo '              and the instructions that a frame and a position take'
+	@echo 'make check    format, warnings of gcc and clang, headers, include fences, docs that match the programs,'
+	@echo '              hardened programs, and the instructions that a frame and a position take'
 	@echo 'make docs     writes docs/configuration.md from what --help says'
 	@echo 'make format   formats the C sources'
 	@echo 'make deps     installs what this machine lacks from Debian packages; up, demo, check and test do it themselves'
