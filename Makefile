@@ -46,8 +46,8 @@ PROTO := device revocation team view
 COMMON := buffer clock config decimal file_limit frame hist ident log mailbox metrics nats_url position subject update wire
 COMMON += revoked token token_guard token_key token_keys token_scan
 COMMON += $(if $(findstring address,$(SANITIZE)),leaks)
-SRC_tracker := ack admin admission batcher collected conn intake known main message pace pgarray provision publish rate recorder roll server server_time session store store_copy store_days store_write stream undertaker
-UNIT_tracker := ack admission batcher message pgarray rate roll server_time session
+SRC_tracker := ack admin admission batcher collected conn intake known main message pace pgarray provision publish rate recorder roll rounds server server_time session store store_copy store_days store_write stream undertaker
+UNIT_tracker := ack admission batcher message pgarray rate roll rounds server_time session
 EXTRA_tracker = $(BUILD)/gen/schema_files.o $(BUILD)/common/revocation_log.o
 SCHEMA := 001_initial.sql 002_faults.sql roles.sql
 LIBS_tracker := -lnats -lpq -lcivetweb
@@ -70,7 +70,7 @@ EXTRA_token = $(BUILD)/common/revocation_log.o
 LIBS_token := -lnats
 UNIT_TESTS := buffer config decimal frame hist ident metrics nats_url position token update wire \
   answer backoff board box device device_message device_repeat event_stream figures ledger message_stream motion report \
-  scenario share source spool trace watch watch_proto watch_stream watch_view ack batcher pgarray rate roll server_time session \
+  scenario share source spool trace watch watch_proto watch_stream watch_view ack batcher pgarray rate roll rounds server_time session \
   follow group head numbers places query replicas team team_frame time_text view_filter view_json view_proto ws
 
 # The map page, gateway/web: the page itself, what it uses of npm's packages, and what is made of them.
@@ -234,7 +234,7 @@ $(BUILD)/bench/frames: $(BUILD)/test/bench/frames.o $(patsubst %,$(BUILD)/gatewa
 $(BUILD)/bench/frames: LIBS_bench = $(LIBS_gateway) -Wl,--wrap=send,--wrap=epoll_ctl,--wrap=setsockopt,--wrap=close
 # The tracker but its main and what it has to do with NATS and Postgres.
 $(BUILD)/bench/positions: $(BUILD)/test/bench/positions.o \
-  $(patsubst %,$(BUILD)/tracker/%.o,ack admission batcher conn intake message pace rate server server_time session) $(COMMON_OBJECTS)
+  $(patsubst %,$(BUILD)/tracker/%.o,ack admission batcher conn intake message pace rate rounds server server_time session) $(COMMON_OBJECTS)
 $(BENCH_PROGRAMS:%=$(BUILD)/bench/%):
 	@mkdir -p $(@D)
 	$(SAY) LINK $@

@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "rounds.h"
 #include "team.pb-c.h"
 #include "version.h"
 
@@ -26,11 +27,12 @@ struct intake {
   uv_timer_t tick;         // for tails and heartbeats
   unsigned ticks;
   struct publish_work work;  // with the publisher while `busy`
-  bool fed;                  // this round brought something
+  uint32_t fed;              // updates that this round brought
   bool busy, heartbeat_due, log_waits, pressed, storing_fails;
   bool log_pending;      // some closed log batch may be without the publisher
   bool pressure_logged;  // the last time that reading stopped was: its end will be, too
   int64_t log_pressure_at_us;
+  struct rounds rounds;
   int64_t round_us;  // monotonic; when the last round that brought something ended
   uint64_t live_lost;
   uint64_t positions;
@@ -68,12 +70,18 @@ static void on_log_timer(uv_timer_t *timer) {
   intake->log_pending = true;
 }
 
+// As many rounds as of the shortest fit into it.
+static uint64_t log_interval_ms(const struct intake *intake) {
+  uint64_t ms = intake->config.log_interval_ms;
+  return intake->config.round_ms ? ms * (uint64_t)intake->rounds.length_us / (intake->config.round_ms * 1000) : ms;
+}
+
 static void note_fed(struct intake *intake) {
-  intake->fed = true;
+  intake->fed++;
   watch_backlog(intake);  // now, not once a round: in a round every device may bring megabytes
   if (!intake->log_waits) {
     intake->log_waits = true;
-    uv_timer_start(&intake->log_timer, on_log_timer, intake->config.log_interval_ms, 0);
+    uv_timer_start(&intake->log_timer, on_log_timer, log_interval_ms(intake), 0);
   }
 }
 
@@ -172,8 +180,10 @@ static void hand_over(struct intake *intake) {
 // sending, a round is given time to gather. After a silence it comes at once.
 static void pause_between_rounds(struct intake *intake) {
   if (!intake->fed) return;
-  intake->fed = false;
-  int64_t now_us = clock_mono_us(), left_us = intake->round_us + intake->config.round_ms * 1000LL - now_us;
+  int64_t now_us = clock_mono_us();
+  rounds_brought(&intake->rounds, intake->fed, now_us);
+  intake->fed = 0;
+  int64_t left_us = intake->round_us + intake->rounds.length_us - now_us;
   if (left_us > 0) {
     nanosleep(&(struct timespec){.tv_nsec = left_us * 1000}, NULL);
     now_us += left_us;
@@ -267,6 +277,7 @@ struct intake *intake_new(uv_loop_t *loop, const struct intake_config *config, c
   if (!intake) abort();
   intake->config = *config;
   intake->events = *events;
+  rounds_init(&intake->rounds, config->round_ms * 1000LL, config->round_most_ms * 1000LL);
   intake->batcher = batcher_new(config->publish.id, config->publish.started_at_us);
   register_metrics(intake, metrics);
   struct publish_events to_us = {intake, on_done, on_stored, on_live_cut, on_acks_lost};

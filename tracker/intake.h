@@ -14,9 +14,12 @@ struct intake;
 
 struct intake_config {
   struct publish_config publish;
-  unsigned round_ms;  // below a second: the least time from one round of events to the next while they keep coming
-  unsigned log_interval_ms;  // a log batch is closed so long after its first update, or when it is full
-  size_t backlog_bytes;      // of log batches not stored: beyond, devices are not read
+  // Below a second: the least time from one round of events to the next while they keep coming, and the most, when they
+  // are few.
+  unsigned round_ms, round_most_ms;
+  // A log batch is closed so long after its first update, or when it is full; later as rounds are longer.
+  unsigned log_interval_ms;
+  size_t backlog_bytes;  // of log batches not stored: beyond, devices are not read
 };
 
 struct intake_events {

@@ -32,7 +32,8 @@ extern const struct embedded schema_files[];  // generated from tracker/schema/
 struct tracker_config {
   char *id, *listen, *admin, *nats_url, *nats_user, *nats_password, *database_url, *token_key, *log_level, *provision;
   char *token_keys;
-  long retention_days, round_ms, log_interval_ms, backlog_bytes, log_max_age_s, log_max_bytes, log_keep_s;
+  long retention_days, round_ms, round_most_ms, log_interval_ms, backlog_bytes, log_max_age_s, log_max_bytes,
+      log_keep_s;
   long idle_timeout_ms, hello_timeout_ms, ack_delay_ms, ack_reports, max_connections;
   long device_positions_per_s, device_positions_burst, device_bytes_per_s, device_bytes_burst, positions_per_s,
       connects_per_s;
@@ -62,9 +63,11 @@ static const struct setting settings[] = {
     {"retention-days", SETTING_INT, AT(retention_days), "0", 0, 36500,
      "Positions older than this are refused as too_old, and their history is dropped; 0 keeps all.", NULL},
     {"round-ms", SETTING_INT, AT(round_ms), "4", 0, 500,
-     "While positions keep coming, they are taken in and published at most so often.", NULL},
+     "While positions keep coming, they are taken in and published at most so often …", NULL},
+    {"round-most-ms", SETTING_INT, AT(round_most_ms), "32", 0, 500,
+     "… and so seldom when they are few: as long as 16 take to come.", NULL},
     {"log-interval-ms", SETTING_INT, AT(log_interval_ms), "20", 1, 1000,
-     "How long a log batch waits for more positions before it is stored.", NULL},
+     "How long a log batch waits for more positions before it is stored; longer in the measure that rounds are.", NULL},
     {"backlog-bytes", SETTING_INT, AT(backlog_bytes), "16777216", 65536, 1L << 32,
      "Bytes of log batches not stored yet at which devices are no longer read.", NULL},
     {"log-max-age-s", SETTING_INT, AT(log_max_age_s), "0", 0, 31536000,
@@ -265,8 +268,12 @@ static int start_revocations(struct tracker *tracker) {
   return revocation_log_start(tracker->revocations) ? 0 : fail("revocations", "no thread");
 }
 
+static long round_most(const struct tracker_config *config) {
+  return config->round_most_ms > config->round_ms ? config->round_most_ms : config->round_ms;
+}
+
 static long connects_burst(const struct tracker_config *config) {
-  long ms = config->round_ms < CONNECTS_BURST_MS ? CONNECTS_BURST_MS : config->round_ms + 1;
+  long ms = round_most(config) < CONNECTS_BURST_MS ? CONNECTS_BURST_MS : round_most(config) + 1;
   return 1 + config->connects_per_s * ms / 1000;
 }
 
@@ -305,6 +312,7 @@ static int start_intake(struct tracker *tracker) {
                   .log_max_bytes = config->log_max_bytes,
                   .creates_stream = tracker->provision == PROVISION_SELF},
       .round_ms = (unsigned)config->round_ms,
+      .round_most_ms = (unsigned)round_most(config),
       .log_interval_ms = (unsigned)config->log_interval_ms,
       .backlog_bytes = (size_t)config->backlog_bytes,
   };

@@ -54,9 +54,9 @@ struct recorder {
   uv_thread_t thread;
   atomic_bool stopping, leads;
 
-  uv_mutex_t lock;  // protects changes of `store`, and `ended`
-  uv_cond_t end;
-  bool ended;  // the thread is about to
+  uv_mutex_t lock;   // protects changes of `store`, and `ended`
+  uv_cond_t change;  // of `stopping` and `ended`
+  bool ended;        // the thread is about to
 
   struct store *store;
   natsConnection *nc;
@@ -381,11 +381,12 @@ static bool record(struct recorder *r) {
 
 // ---- the thread ----
 
+// A standby does this all day.
 static void wait_ms(struct recorder *r, unsigned ms) {
-  for (unsigned waited = 0; waited < ms && !atomic_load(&r->stopping); waited += 50) {
-    undertaker_listen(r->undertaker);
-    clock_sleep_ms(50);
-  }
+  undertaker_listen(r->undertaker);
+  uv_mutex_lock(&r->lock);
+  if (!atomic_load(&r->stopping)) uv_cond_timedwait(&r->change, &r->lock, ms * UINT64_C(1000000));
+  uv_mutex_unlock(&r->lock);
 }
 
 static void set_leading(struct recorder *r, bool leads) {
@@ -441,7 +442,7 @@ static void run(void *argument) {
   undertaker_free(r->undertaker);
   uv_mutex_lock(&r->lock);
   r->ended = true;
-  uv_cond_signal(&r->end);
+  uv_cond_broadcast(&r->change);
   uv_mutex_unlock(&r->lock);
 }
 
@@ -475,7 +476,7 @@ struct recorder *recorder_start(const struct recorder_config *config, struct met
   r->next = r->batches;
   for (size_t i = 0; i < 2; i++) collected_init(&r->batches[i]);
   register_metrics(r, metrics);
-  if (uv_mutex_init(&r->lock) || uv_cond_init(&r->end) || uv_thread_create(&r->thread, run, r)) abort();
+  if (uv_mutex_init(&r->lock) || uv_cond_init(&r->change) || uv_thread_create(&r->thread, run, r)) abort();
   return r;
 }
 
@@ -485,14 +486,15 @@ bool recorder_leads(const struct recorder *recorder) {
 
 void recorder_stop(struct recorder *r) {
   if (!r) return;
-  atomic_store(&r->stopping, true);
-  // A Postgres that neither answers nor breaks off would be waited for without end.
   uv_mutex_lock(&r->lock);
-  while (!r->ended && uv_cond_timedwait(&r->end, &r->lock, STOP_WAIT_MS * UINT64_C(1000000)) == 0) continue;
+  atomic_store(&r->stopping, true);
+  uv_cond_broadcast(&r->change);
+  // A Postgres that neither answers nor breaks off would be waited for without end.
+  while (!r->ended && uv_cond_timedwait(&r->change, &r->lock, STOP_WAIT_MS * UINT64_C(1000000)) == 0) continue;
   if (!r->ended && r->store) store_break(r->store);
   uv_mutex_unlock(&r->lock);
   uv_thread_join(&r->thread);
-  uv_cond_destroy(&r->end);
+  uv_cond_destroy(&r->change);
   uv_mutex_destroy(&r->lock);
   for (size_t i = 0; i < 2; i++) collected_fini(&r->batches[i]);
   known_free(r->known);

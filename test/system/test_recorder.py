@@ -394,7 +394,7 @@ def test_old_partitions_are_dropped_without_blocking_anyone_and_after_the_last_r
 
 
 def test_the_log_is_trimmed_behind_the_recorder_and_nowhere_else(start):
-    stack = start(options={"tracker": ["--log-keep-s", "1"]})
+    stack = start(options={"tracker": ["--log-keep-s", "1", "--round-most-ms", "4"]})  # many small log batches
     assert stream_info(stack)["config"]["max_age"] == 0
     load = Load(stack, 16)
     wait_for(lambda: stream_info(stack)["state"]["first_seq"] > 50, 20)

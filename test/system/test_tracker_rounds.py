@@ -13,7 +13,7 @@ ROUND_S = 0.4  # less than a tail needs to come, which is published as well
 
 @pytest.fixture
 def stack(tmp_path):
-    here = Stack(tmp_path, PROGRAMS, trackers=1, gateways=1, options={"tracker": ["--round-ms", int(ROUND_S * 1000)]})
+    here = Stack(tmp_path, PROGRAMS, trackers=1, gateways=1, options={"tracker": ["--round-ms", int(ROUND_S * 1000)]})  # more than --round-most-ms
     here.up()
     yield here
     assert here.down() == [], "programs had to be killed"
