@@ -148,7 +148,7 @@ unit: $(UNIT_TESTS:%=$(BUILD)/test/test_%)
 
 # Parsers held against any bytes by clang's libFuzzer, in a build of their own; docs/testing.md. FUZZ_SECONDS is for each
 # target; instead of it, FUZZ_RUNS with a SEED does the same runs each time. What is found stays in build/fuzz/<target>.
-FUZZ := answer device event_stream frame head message_stream position query scenario time_text trace tracker_message \
+FUZZ := answer device event_stream frame head message_stream position query scenario time_text token trace tracker_message \
   update view_filter watch_frame watch_proto ws
 TARGETS ?= $(FUZZ)
 FUZZ_SECONDS ?= 60
@@ -156,10 +156,12 @@ FUZZ_RUNS ?=
 FUZZ_FLAGS = -seed=$(or $(SEED),$(if $(FUZZ_RUNS),1,0)) $(if $(FUZZ_RUNS),-runs=$(FUZZ_RUNS),-max_total_time=$(FUZZ_SECONDS))
 # The parsers, and what they use. Only what a target needs of these is linked to it: each run looks at all counters that
 # are.
-PARSERS := common/decimal common/frame common/ident common/position common/update common/wire gateway/head gateway/query \
-  gateway/time_text gateway/view_filter gateway/ws simulator/answer simulator/device_message simulator/event_stream \
-  simulator/message_stream simulator/scenario simulator/trace simulator/watch_frame simulator/watch_proto tracker/message
-$(BUILD)/libparsers.a: $(PARSERS:%=$(BUILD)/%.o) $(BUILD)/common/buffer.o $(PROTO_OBJECTS) Makefile
+PARSERS := common/decimal common/frame common/ident common/position common/token common/token_scan common/update \
+  common/wire gateway/head gateway/query gateway/time_text gateway/view_filter gateway/ws simulator/answer \
+  simulator/device_message simulator/event_stream simulator/message_stream simulator/scenario simulator/trace \
+  simulator/watch_frame simulator/watch_proto tracker/message
+PARSERS_USE := common/buffer common/token_key common/token_keys
+$(BUILD)/libparsers.a: $(PARSERS:%=$(BUILD)/%.o) $(PARSERS_USE:%=$(BUILD)/%.o) $(PROTO_OBJECTS) Makefile
 	$(SAY) AR $@
 	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
 $(BUILD)/bin/fuzz_%: $(BUILD)/test/fuzz/fuzz_%.o $(BUILD)/libparsers.a
