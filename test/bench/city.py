@@ -3,7 +3,6 @@ when it arrives, whether anything is lost, and which program takes how much CPU.
 10,000 workers this machine carries, and which program takes the CPU then."""
 import time
 
-import meter
 from figures import Invalid, count, counts
 from rig import Rig
 from truth import check_views
@@ -86,7 +85,7 @@ def carry(plan, rate, seconds):
         before, began = rig.cpu_seconds(), time.monotonic()
         p99s = [p99 for _, p99 in ages(crowd, round(seconds / plan.turn_s), plan.turn_s)]
         took, after = time.monotonic() - began, rig.cpu_seconds()
-        behind = meter.metrics(rig.stack.own_url("tracker-1"))["muster_recorder_behind_messages"]
+        behind = rig.tracker_metrics("tracker-1")["muster_recorder_behind_messages"]
         if max(p99s) >= LIMIT_MS:
             raise Invalid(f"p99 was {max(p99s):.0f} ms")
         if behind > BEHIND_MESSAGES:

@@ -5,7 +5,7 @@ import subprocess
 import time
 
 from figures import Invalid, count
-from ingest import find_takers
+from ingest import Taker
 from rig import Rig
 from simulator import Simulated, await_sending
 from truth import check_views
@@ -70,7 +70,7 @@ def trace_gateway(plan):
 
 def trace_tracker(plan):
     with Rig(plan.folder("counts"), plan.build, trackers=3) as rig:
-        taker = find_takers(rig)[0]
+        taker = Taker(rig, rig.others()[0])
         side = Simulated(plan, rig.folder / "devices", DEVICES, taker)
         try:
             await_sending([side])

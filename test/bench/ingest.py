@@ -53,9 +53,8 @@ def watch(sides, window_s):
 
 
 def session(plan, number, sinks):
-    """What watch() finds in some windows, one after the other. sinks: (sink, devices) of each side, where (sink, devices,
-    interval_ms). Who comes first changes from session to session. It begins when the first acks have been sent: they
-    are a part of the cost."""
+    """What watch() finds in some windows, one after the other. sinks: (sink, devices, interval_ms) of each side. Who comes
+    first changes from session to session. It begins when the first acks have been sent: they are a part of the cost."""
     sides, order = {}, range(len(sinks)) if number % 2 == 0 else range(len(sinks) - 1, -1, -1)
     try:
         for which in order:
@@ -72,19 +71,6 @@ def session(plan, number, sinks):
     return found
 
 
-def find_takers(rig):
-    """Two trackers that are not the recorder."""
-    deadline = time.monotonic() + 30
-    while True:
-        takers = [name for name in rig.stack.trackers
-                  if not meter.metrics(rig.stack.own_url(name)).get("muster_recorder_leader")]
-        if len(takers) == 2:
-            return [Taker(rig, name) for name in takers]
-        if time.monotonic() > deadline:
-            raise Invalid("no tracker records")
-        time.sleep(0.1)
-
-
 def check_recorded(rig, taken):
     """Everything that was taken in is in Postgres, or was there already: the sides' workers have the same names, and now
     and then two of them the same microsecond."""
@@ -92,7 +78,7 @@ def check_recorded(rig, taken):
     with psycopg.connect(rig.stack.database_url, autocommit=True) as database:
         while True:
             rows, = database.execute("SELECT count(*) FROM position_history").fetchone()
-            twice = sum(meter.metrics(rig.stack.own_url(name))["muster_recorder_duplicates_total"] for name in rig.stack.trackers)
+            twice = sum(rig.tracker_metrics(name)["muster_recorder_duplicates_total"] for name in rig.stack.trackers)
             if rows + twice == taken:
                 break
             if time.monotonic() > deadline:
@@ -103,7 +89,7 @@ def check_recorded(rig, taken):
 
 def run(plan):
     with Rig(plan.folder("ingest"), plan.build, trackers=3) as rig:
-        one, other = find_takers(rig)
+        one, other = (Taker(rig, name) for name in rig.others())
         rounds, controls, few = [], [], []
         while len(rounds) < plan.rounds or (len(rounds) < MOST_ROUNDS and unsure(controls)):
             number = len(rounds) // WINDOWS

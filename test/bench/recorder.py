@@ -1,14 +1,11 @@
 """recorder: how fast it catches up. The stream holds what 15,000 workers at 1 Hz sent in a minute, as the tracker
 published it while Postgres was away. Then a tracker is started and its recorder writes it all, again and again, each time
 into an empty history. The floor is COPY BINARY of the same rows into the same table, in transactions of the same size."""
-import json
 import re
 import time
-import urllib.request
 
 import psycopg
 
-import meter
 from figures import Invalid, compare, unsure
 from rig import Child, Rig
 from workload import say
@@ -40,9 +37,7 @@ class Log:
 
     def state(self):
         """The stream's last sequence number, and when it was made."""
-        url = f"http://127.0.0.1:{self.rig.port('nats-monitor')}/jsz?streams=true&config=true"
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            details = json.load(answer)["account_details"][0]["stream_detail"]
+        details = self.rig.nats("jsz?streams=true&config=true")["account_details"][0]["stream_detail"]
         found = next(stream for stream in details if stream["name"] == "MUSTER_LOG")
         # In microseconds, not rounded: so the recorder takes it.
         return found["state"]["last_seq"], re.sub(r"(\.\d{6})\d+", r"\1", found["created"])
@@ -72,7 +67,7 @@ class Log:
 
 
 def recorder_metrics(rig):
-    found = meter.metrics(rig.stack.own_url("tracker-1"))
+    found = rig.tracker_metrics("tracker-1")
     return {name.removeprefix("muster_recorder_"): value for name, value in found.items() if "muster_recorder" in name}
 
 

@@ -191,6 +191,24 @@ class Rig:
     def metric(self, gateway, name):
         return meter.metrics(self.stack.own_url(gateway))[f"muster_gateway_{name}"]
 
+    def tracker_metrics(self, name):
+        return meter.metrics(self.stack.own_url(name))
+
+    def leader(self):
+        """The tracker that records."""
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            leaders = [name for name in self.stack.trackers if self.tracker_metrics(name)["muster_recorder_leader"]]
+            if len(leaders) == 1:
+                return leaders[0]
+            time.sleep(0.1)
+        raise Invalid("there is no recorder")
+
+    def others(self):
+        """The trackers that do not record: what they use is for taking in."""
+        leader = self.leader()
+        return [name for name in self.stack.trackers if name != leader]
+
     def nats(self, page):
         """What the NATS server says of itself: varz, connz, jsz."""
         return meter.page(f"http://127.0.0.1:{self.port('nats-monitor')}/{page}")

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 import meter
 from figures import Invalid, compare, count, unsure
 from rig import Rig
-from tiny import leader, tracker_metrics
 from workload import require_calm, require_punctual, say
 
 WORKERS, TEAMS, VIEWERS = 4000, 100, 400
@@ -97,7 +96,7 @@ def doublings(what, phases, goal):
 
 def messages(rig, trackers):
     """(live, JetStream) messages published so far, and positions taken in."""
-    seen = [tracker_metrics(rig, name) for name in trackers]
+    seen = [rig.tracker_metrics(name) for name in trackers]
     return [sum(one[f"muster_tracker_{what}_total"] for one in seen) for what in ("live_batches", "log_batches", "positions")]
 
 
@@ -127,11 +126,10 @@ def tracker_phase(rig, names, number):
 
 def run_trackers(plan):
     with Rig(plan.folder("scale"), plan.build, trackers=REPLICAS + 1) as rig:
-        recorder = leader(rig)  # takes no devices, so that only intake is counted
-        names = [name for name in rig.stack.trackers if name != recorder]
+        names = rig.others()
         idle = idle_cpu(rig, names)
         phases = [tracker_phase(rig, names, number) for number in range(len(PHASES))]
-        if leader(rig) != recorder:
+        if rig.others() != names:
             raise Invalid("the recorder has changed")
     return [
         *doublings("CPU per position of all trackers", [windows for windows, _ in phases], 1.05),
