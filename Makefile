@@ -52,7 +52,7 @@ EXTRA_tracker = $(BUILD)/gen/schema_files.o $(BUILD)/common/revocation_log.o
 SCHEMA := 001_initial.sql 002_faults.sql roles.sql
 LIBS_tracker := -lnats -lpq -lcivetweb
 SRC_gateway := api_cluster api_config api_error api_health api_positions api_session api_socket api_stream api_teams \
-  api_track assets carrier channel compare directory door fanout feed files follow gateway_metrics group guest head \
+  api_track assets carrier channel compare directory door expiry fanout feed files follow gateway_metrics group guest head \
   history join lane main numbers places query replay replicas routes server snapshot team team_frame time_text tracks \
   view_event view_filter view_frame view_json view_open view_proto viewer viewer_input window ws
 UNIT_gateway := follow group head numbers places query replicas team team_frame time_text view_event view_filter \
@@ -68,8 +68,8 @@ LIBS_simulator := -lpq
 SRC_token := command inspect main mint revoke
 EXTRA_token = $(BUILD)/common/revocation_log.o
 LIBS_token := -lnats
-UNIT_TESTS := buffer config decimal frame hist ident metrics nats_url position token update wire \
-  answer backoff board box device device_message device_repeat event_stream figures ledger message_stream motion report \
+UNIT_TESTS := buffer config decimal frame hist ident metrics nats_url position revoked token token_keys update wire \
+  answer backoff board box device device_message device_repeat device_token event_stream figures ledger message_stream motion report \
   scenario share source spool trace watch watch_proto watch_stream watch_view ack batcher pgarray rate roll rounds server_time session \
   follow group head numbers places query replicas team team_frame time_text view_filter view_json view_proto ws
 

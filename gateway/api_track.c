@@ -66,7 +66,8 @@ static bool start(struct gateway *gateway, struct http_request *request, struct 
     return false;
   }
   response->detached = true;
-  tracks_send(gateway->tracks, history, door_detach(request->carrier));
+  struct token_stamp stamp = token_stamp_of(&request->token);
+  tracks_send(gateway->tracks, history, door_detach(request->carrier), &stamp);
   return true;
 }
 

@@ -2,6 +2,7 @@
 #ifndef MUSTER_ARRIVAL_H
 #define MUSTER_ARRIVAL_H
 
+#include "token.h"
 #include "view_filter.h"
 
 struct place;
@@ -12,7 +13,8 @@ struct arrival {
   enum view_protocol protocol;
   struct view_filter filter;
   const char *team;
-  struct place *place;  // never NULL
+  struct place *place;       // never NULL
+  struct token_stamp stamp;  // of the token that has opened it
 };
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "channel.h"
 #include "clock.h"
+#include "expiry.h"
 #include "hash.h"
 #include "log.h"
 #include "places.h"
@@ -63,6 +64,7 @@ struct fanout {
   uv_poll_t poll;
   uv_timer_t tick, blocked_tick;
   struct stage stage;
+  struct expiry expiry;
   struct channel *buckets[BUCKETS];
   struct channel *dirty;
   uint64_t tickets;
@@ -167,7 +169,7 @@ static void take_batch(struct fanout *fanout, struct live_batch *batch) {
 
 static void take_attach(struct fanout *fanout, const struct order *order) {
   const struct arrival *arrival = &order->arrival;
-  if (fanout->draining) {
+  if (fanout->draining || !expiry_admits(&fanout->expiry, &arrival->stamp, clock_wall_us() / 1000000)) {
     close(arrival->fd);
     places_release(arrival->place);
   } else {
@@ -249,7 +251,7 @@ static void take_drain(struct fanout *fanout) {
   struct view_event events[BYE_EVENTS];
   fanout->draining = true;
   for (unsigned i = 0; i < BYE_EVENTS; i++) {
-    events[i] = view_event_bye("drain", BYE_RETRY_MIN_MS + i * BYE_RETRY_STEP_MS);
+    events[i] = view_event_bye("drain", BYE_RETRY_MIN_MS + i * BYE_RETRY_STEP_MS, WS_GOING_AWAY);
   }
   for (size_t i = 0; i < BUCKETS; i++) {
     for (struct channel *channel = fanout->buckets[i]; channel; channel = channel->next) {
@@ -334,6 +336,7 @@ static void tend(struct fanout *fanout, struct channel *channel) {
   bool live = channel->source.state == SOURCE_LIVE;
   if (live && team_expire(channel->source.team, clock_mono_us())) mark_dirty(fanout, channel);
   if (channel->wanted) ask_soon(fanout, channel);
+  for (struct lane *lane = channel->lanes; lane; lane = lane->next) expiry_look(&fanout->expiry, lane);
   channel_drop_empty_lanes(channel);
   if (!channel->empty_ms && channel_viewers(channel) == 0) channel->empty_ms = uv_now(&fanout->loop);
 }
@@ -370,7 +373,9 @@ static void on_tick(uv_timer_t *timer) {
     }
   }
   view_event_fini(&heartbeat);
+  expiry_begin(&fanout->expiry, clock_wall_us() / 1000000);
   each_channel(fanout, tend);
+  expiry_end(&fanout->expiry);
   send_changes(fanout);
   close_unused(fanout);
 }
@@ -409,6 +414,7 @@ struct fanout *fanout_new(const struct fanout_options *options) {
                                  .metrics = options->metrics,
                                  .stall_ms = options->stall_ms};
   fanout->stage.stale_event = view_event_stale(clock_wall_us(), "nats");
+  fanout->expiry.guard = options->guard;
   return fanout;
 }
 

@@ -12,6 +12,7 @@
 #include "gateway_metrics.h"
 #include "mailbox.h"
 #include "team.h"
+#include "token_guard.h"
 
 struct fanout;
 
@@ -27,6 +28,7 @@ struct fanout_needs {
 struct fanout_options {
   unsigned linger_ms, stall_ms, stale_after_ms;
   struct gateway_metrics *metrics;
+  const struct token_guard *guard;  // NULL: views do not end with their tokens
   struct fanout_needs needs;
 };
 

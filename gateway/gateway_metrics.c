@@ -3,16 +3,16 @@
 
 #include <stddef.h>
 
-const char *const close_reason_names[CLOSE_REASONS] = {"gone", "stalled", "protocol", "drain"};
+const char *const close_reason_names[CLOSE_REASONS] = {"gone", "stalled", "protocol", "drain", "token"};
 const char *const heal_reason_names[HEAL_REASONS] = {"gap",      "reconnect", "slow_consumer", "live_lost",
                                                      "overflow", "database",  "tracker_gone",  "difference"};
 
-const char *const track_end_names[TRACK_ENDS] = {"whole", "gone", "stalled", "failed", "stopped"};
+const char *const track_end_names[TRACK_ENDS] = {"whole", "gone", "stalled", "failed", "stopped", "token"};
 
 static void register_tracks(struct gateway_metrics *m, struct metrics *r) {
   static const char ends[] = "muster_gateway_tracks_total", help[] = "Tracks sent, by how that ended.";
-  static const char *const labels[TRACK_ENDS] = {"result=\"whole\"", "result=\"gone\"", "result=\"stalled\"",
-                                                 "result=\"failed\"", "result=\"stopped\""};
+  static const char *const labels[TRACK_ENDS] = {"result=\"whole\"",  "result=\"gone\"",    "result=\"stalled\"",
+                                                 "result=\"failed\"", "result=\"stopped\"", "result=\"token\""};
   m->tracks = metrics_gauge(r, "muster_gateway_tracks", "", "Tracks that are being sent.");
   for (int i = 0; i < TRACK_ENDS; i++) m->track_ends[i] = metrics_counter(r, ends, labels[i], help);
   m->track_positions = metrics_counter(r, "muster_gateway_track_positions_total", "", "Positions in those tracks.");
@@ -27,6 +27,7 @@ static void register_viewers(struct gateway_metrics *m, struct metrics *r) {
   m->viewers_closed[CLOSE_STALLED] = metrics_counter(r, closed, "reason=\"stalled\"", closed_help);
   m->viewers_closed[CLOSE_PROTOCOL] = metrics_counter(r, closed, "reason=\"protocol\"", closed_help);
   m->viewers_closed[CLOSE_DRAIN] = metrics_counter(r, closed, "reason=\"drain\"", closed_help);
+  m->viewers_closed[CLOSE_TOKEN] = metrics_counter(r, closed, "reason=\"token\"", closed_help);
   static const char refused[] = "muster_gateway_viewers_refused_total",
                     refused_help[] = "Viewers refused because there were enough, by limit.";
   m->viewers_refused[0] = metrics_counter(r, refused, "limit=\"process\"", refused_help);

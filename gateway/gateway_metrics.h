@@ -4,7 +4,7 @@
 
 #include "door.h"
 
-enum close_reason { CLOSE_GONE, CLOSE_STALLED, CLOSE_PROTOCOL, CLOSE_DRAIN, CLOSE_REASONS };
+enum close_reason { CLOSE_GONE, CLOSE_STALLED, CLOSE_PROTOCOL, CLOSE_DRAIN, CLOSE_TOKEN, CLOSE_REASONS };
 enum heal_reason {
   HEAL_GAP,
   HEAL_RECONNECT,
@@ -17,7 +17,7 @@ enum heal_reason {
   HEAL_REASONS
 };
 
-enum track_end { TRACK_WHOLE, TRACK_GONE, TRACK_STALLED, TRACK_FAILED, TRACK_STOPPED, TRACK_ENDS };
+enum track_end { TRACK_WHOLE, TRACK_GONE, TRACK_STALLED, TRACK_FAILED, TRACK_STOPPED, TRACK_TOKEN, TRACK_ENDS };
 
 extern const char *const close_reason_names[CLOSE_REASONS];
 extern const char *const heal_reason_names[HEAL_REASONS];

@@ -39,7 +39,7 @@ static void link_viewer(struct lane *lane, struct viewer *viewer) {
   if (lane->viewers) lane->viewers->link = &viewer->next;
   viewer->link = &lane->viewers;
   lane->viewers = viewer;
-  lane->count++;
+  if (lane->count++ == 0 || viewer->stamp.expires_s < lane->expires_s) lane->expires_s = viewer->stamp.expires_s;
 }
 
 static void unlink_viewer(struct viewer *viewer) {

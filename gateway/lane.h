@@ -49,9 +49,10 @@ struct lane {
   size_t count;
   enum view_protocol protocol;
   unsigned interval_ms;
-  uint64_t due_ms;   // the loop's time; no frame before
-  uint64_t sent_ms;  // when something was last sent to all
-  uint64_t flushed;  // the version that viewers were brought to then
+  uint64_t due_ms;    // the loop's time; no frame before
+  uint64_t sent_ms;   // when something was last sent to all
+  uint64_t flushed;   // the version that viewers were brought to then
+  int64_t expires_s;  // no viewer's token does so earlier; expiry.h's
   uv_timer_t timer;
 };
 

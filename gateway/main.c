@@ -163,6 +163,7 @@ static void make_parts(struct gateway *g) {
                                                   .stall_ms = (unsigned)g->config.stall_ms,
                                                   .stale_after_ms = (unsigned)g->config.stale_after_ms,
                                                   .metrics = &g->metrics,
+                                                  .guard = &g->guard,
                                                   .needs = {g, need_join, need_leave}});
   g->feed = feed_new(&(struct feed_options){.nats_url = g->config.nats_url,
                                             .id = g->config.id,
@@ -181,8 +182,10 @@ static void make_parts(struct gateway *g) {
                                                                        .name = g->config.id,
                                                                        .inbox = SUBJECT_GATEWAY_INBOX,
                                                                        .revoked = g->guard.revoked});
-  g->tracks = tracks_new(&(struct tracks_options){
-      .places = (unsigned)g->config.track_places, .stall_ms = (unsigned)g->config.stall_ms, .metrics = &g->metrics});
+  g->tracks = tracks_new(&(struct tracks_options){.places = (unsigned)g->config.track_places,
+                                                  .stall_ms = (unsigned)g->config.stall_ms,
+                                                  .guard = &g->guard,
+                                                  .metrics = &g->metrics});
 }
 
 static void free_parts(struct gateway *g) {

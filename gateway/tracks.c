@@ -18,6 +18,7 @@
 #define CHUNK_BYTES 65536
 #define CHUNK_HEAD_BYTES 10  // "%08zx\r\n"
 #define LOOK_MS 200          // how often a wait looks whether it should end
+#define TOKEN_LOOK_US 1000000
 #define SEND_BUFFER_BYTES (256 * 1024)
 
 struct tracks {
@@ -33,6 +34,8 @@ struct track {
   struct history *history;
   struct buffer out;  // a chunk's head, and features
   int fd;
+  struct token_stamp stamp;
+  int64_t looked_us;  // at the token, monotonic
   int64_t positions;
 };
 
@@ -64,11 +67,21 @@ void tracks_give_place(struct tracks *tracks) {
 
 // ---- one track: its own thread ----
 
+// Looked at once a second, also while a client takes its time: that is how a track could last for hours.
+static bool token_over(struct track *track) {
+  int64_t now_us = clock_mono_us();
+  if (now_us - track->looked_us < TOKEN_LOOK_US) return false;
+  track->looked_us = now_us;
+  const struct token_guard *guard = track->tracks->options.guard;
+  return token_guard_look(guard, &track->stamp, clock_wall_us() / 1000000, UINT64_MAX) != TOKEN_OK;
+}
+
 // Sends all of it, or says why not.
 static enum track_end push(struct track *track, const void *bytes, size_t len) {
   int64_t until_us = clock_mono_us() + track->tracks->options.stall_ms * 1000LL;
   const char *at = bytes, *end = at + len;
   while (at < end) {
+    if (token_over(track)) return TRACK_TOKEN;
     ssize_t sent = send(track->fd, at, (size_t)(end - at), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent > 0) {
       at += sent;
@@ -150,11 +163,11 @@ static void *run(void *context) {
   return NULL;
 }
 
-void tracks_send(struct tracks *tracks, struct history *history, int fd) {
+void tracks_send(struct tracks *tracks, struct history *history, int fd, const struct token_stamp *stamp) {
   struct track *track = calloc(1, sizeof *track);
   pthread_t thread;
   if (!track) abort();
-  *track = (struct track){.tracks = tracks, .history = history, .fd = fd};
+  *track = (struct track){.tracks = tracks, .history = history, .fd = fd, .stamp = *stamp};
   if (pthread_create(&thread, NULL, run, track) == 0) {
     pthread_detach(thread);
     return;

@@ -75,7 +75,7 @@ struct view_event view_event_stale(int64_t since_us, const char *reason) {
   return make("stale", data, &event, -1, 0);
 }
 
-struct view_event view_event_bye(const char *reason, unsigned retry_ms) {
+struct view_event view_event_bye(const char *reason, unsigned retry_ms, int close_code) {
   char data[JSON_BYTES];
   Muster__ViewBye bye = MUSTER__VIEW_BYE__INIT;
   Muster__ViewEvent event = MUSTER__VIEW_EVENT__INIT;
@@ -84,7 +84,7 @@ struct view_event view_event_bye(const char *reason, unsigned retry_ms) {
   bye.retry_ms = retry_ms;
   event.bye = &bye;
   snprintf(data, sizeof data, "{\"reason\":\"%s\",\"retry_ms\":%u}", reason, retry_ms);
-  return make("bye", data, &event, (int)retry_ms, WS_GOING_AWAY);
+  return make("bye", data, &event, (int)retry_ms, close_code);
 }
 
 void view_event_fini(struct view_event *event) {

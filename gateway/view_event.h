@@ -14,9 +14,9 @@ struct view_event {
 
 struct view_event view_event_heartbeat(int64_t now_us);
 struct view_event view_event_stale(int64_t since_us, const char *reason);
-// Ends the stream: sets the delay after which a browser's EventSource reconnects, and closes a WebSocket (1001, RFC
-// 6455 7.4.1).
-struct view_event view_event_bye(const char *reason, unsigned retry_ms);
+// Ends the stream: sets the delay after which a browser's EventSource reconnects, and closes a WebSocket with this
+// code.
+struct view_event view_event_bye(const char *reason, unsigned retry_ms, int close_code);
 void view_event_fini(struct view_event *event);  // one of zeros is fine
 
 // For one viewer of a WebSocket: what it sent was not understood. Neither text may need escaping in JSON.

@@ -29,6 +29,7 @@ struct viewer *viewer_new(const struct arrival *arrival, unsigned stall_ms) {
   int fd = arrival->fd;
   viewer->fd = fd;
   viewer->place = arrival->place;
+  viewer->stamp = arrival->stamp;
   if (arrival->filter.has_box) viewer->window = window_new(&arrival->filter.box);
   if (arrival->protocol != VIEW_SSE) {
     viewer->reader = malloc(sizeof *viewer->reader);

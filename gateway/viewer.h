@@ -27,6 +27,7 @@ struct viewer {
   struct window *window;     // the part that it is shown; NULL: the whole team
   struct ws_reader *reader;  // of a WebSocket; else NULL
   struct place *place;       // its own
+  struct token_stamp stamp;  // of its token
   uint64_t cursor;           // the version it has, or will have with the unfinished frame; 0: nothing yet
   uint64_t progress_ms;      // while blocked: when the socket last took something
   int fd;

@@ -37,6 +37,7 @@ enum ws_code {
   WS_TOO_BIG = 1009,
   WS_INTERNAL = 1011,
   WS_TRY_LATER = 1013,
+  WS_TOKEN_OVER = 4401,  // ours: as HTTP's 401, but later
 };
 
 // What Sec-WebSocket-Accept must say to a Sec-WebSocket-Key (4.2.2). False, and out untouched, unless the key is 16

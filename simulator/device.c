@@ -13,6 +13,8 @@
 #define HEALTHY_US 10000000  // a session that lasted so long was a good one
 #define DEFAULT_IDLE_TIMEOUT_MS 60000u
 #define MALFORMED 2u  // ErrorCode of device.proto, for bytes from a tracker that are no message
+#define BARRED_FIRST_US 30000000
+#define BARRED_LAST_US 600000000
 
 enum state {
   STATE_WAITING,     // for connect_at_us
@@ -29,6 +31,7 @@ struct device {
   enum state state;
   bool leaving;         // GoAway came: nothing more is sent, and connect_at_us is when to be back
   bool healthy;         // this session has acked something
+  bool barred;          // the tracker has refused the Hello for what will be the same next time
   bool ever_welcomed;   // on any connection
   bool own_stamps;      // device_take is used
   bool flush, retired;  // as device_flush and device_retire say
@@ -147,14 +150,29 @@ size_t device_connected(struct device *device, int64_t now_us, const char *token
   return (size_t)(device_message_hello(to, token, token_len, device->options->agent, device->session_us) - to);
 }
 
+// A token that was refused is refused again until there is another one, or clocks are right: no use in hurrying.
+static int64_t wait_us(struct device *device) {
+  unsigned failures = device->failures++;
+  if (!device->barred) return backoff_us(failures, &device->random);
+  int64_t wait = failures < 6 ? (int64_t)BARRED_FIRST_US << failures : BARRED_LAST_US;
+  return backoff_jitter_us(wait < BARRED_LAST_US ? wait : BARRED_LAST_US, &device->random);
+}
+
+// Whether this Error to a Hello speaks of what will be the same next time.
+static bool is_barred(uint32_t code) {
+  return code == TRACKER_ERROR_PROTOCOL_VERSION || code == TRACKER_ERROR_TOKEN_INVALID ||
+         code == TRACKER_ERROR_TOKEN_EXPIRED || code == TRACKER_ERROR_TOKEN_REVOKED ||
+         code == TRACKER_ERROR_WRONG_TEAM || code == TRACKER_ERROR_CLOCK;
+}
+
 void device_closed(struct device *device, int64_t now_us) {
   if (device->state == STATE_READY && now_us - device->state_us >= HEALTHY_US) device->healthy = true;
   if (device->healthy) device->failures = 0;
   int64_t back_us = now_us;
-  if (!device->leaving || !device->healthy) back_us += backoff_us(device->failures++, &device->random);
+  if (!device->leaving || !device->healthy) back_us += wait_us(device);
   if (!device->leaving || device->connect_at_us < back_us) device->connect_at_us = back_us;
   device->state = STATE_WAITING;
-  device->leaving = device->healthy = false;
+  device->leaving = device->healthy = device->barred = false;
   buffer_fini(&device->in);
 }
 
@@ -278,6 +296,7 @@ static bool take_message(struct device *device, const struct tracker_message *m,
       if (ready && device->pinged_us) correct_clock(device, m->server_time_us, device->pinged_us, now_us);
       return ready;
     case TRACKER_ERROR:
+      device->barred = device->state == STATE_GREETING && is_barred(m->code);
       device->options->failed(device->context, m->code, m->text, m->text_len);
       return false;
   }

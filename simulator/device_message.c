@@ -139,7 +139,8 @@ bool tracker_message_read(const uint8_t *body, size_t len, struct tracker_messag
 
 const char *tracker_error_name(uint32_t code) {
   static const char *const names[TRACKER_ERROR_CODES] = {
-      "unspecified",   "frame_too_long", "malformed",     "hello_expected", "hello_repeated", "protocol_version",
-      "token_invalid", "token_expired",  "report_number", "report_empty",   "replaced",       "timeout"};
+      "unspecified",      "frame_too_long", "malformed",     "hello_expected", "hello_repeated",
+      "protocol_version", "token_invalid",  "token_expired", "report_number",  "report_empty",
+      "replaced",         "timeout",        "token_revoked", "wrong_team",     "clock"};
   return names[code < TRACKER_ERROR_CODES ? code : 0];
 }

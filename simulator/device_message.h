@@ -64,7 +64,16 @@ bool tracker_message_read(const uint8_t *body, size_t len, struct tracker_messag
     __attribute__((warn_unused_result));
 
 // The name of an ErrorCode, as reports spell it: "token_invalid", …
-#define TRACKER_ERROR_CODES 12
+#define TRACKER_ERROR_CODES 15
+// Those of device.proto's ErrorCode that a device acts upon.
+enum tracker_error {
+  TRACKER_ERROR_PROTOCOL_VERSION = 5,
+  TRACKER_ERROR_TOKEN_INVALID = 6,
+  TRACKER_ERROR_TOKEN_EXPIRED = 7,
+  TRACKER_ERROR_TOKEN_REVOKED = 12,
+  TRACKER_ERROR_WRONG_TEAM = 13,
+  TRACKER_ERROR_CLOCK = 14,
+};
 const char *tracker_error_name(uint32_t code);
 
 #endif

@@ -10,6 +10,8 @@
 #include <cmocka.h>
 
 #include <jwt.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 #include "token.h"
 
@@ -224,6 +226,60 @@ static void claims_that_are_missing_or_impossible_are_malformed(void **state) {
   }
 }
 
+static void a_token_counts_from_a_moment_before_its_nbf(void **state) {
+  (void)state;
+  char json[200];
+  for (int early = 0; early < 3; early++) {
+    int64_t not_before_s = NOW + TOKEN_EARLY_S + early;
+    snprintf(json, sizeof json, "{\"sub\":\"a\",\"role\":\"admin\",\"nbf\":%lld,\"exp\":1784379999}",
+             (long long)not_before_s);
+    assert_int_equal(verify_claims(KEY, JWT_ALG_HS256, json), early ? TOKEN_EARLY : TOKEN_OK);
+  }
+}
+
+static void times_and_ids_that_are_none_are_malformed(void **state) {
+  (void)state;
+  static const char *const bad[] = {"\"nbf\":\"1\"",  "\"nbf\":-1",      "\"nbf\":1.5",     "\"nbf\":null",
+                                    "\"nbf\":[1]",    "\"iat\":\"now\"", "\"iat\":true",    "\"jti\":7",
+                                    "\"jti\":\"\"",   "\"jti\":\"a.b\"", "\"jti\":\"a b\"", "\"jti\":null",
+                                    "\"jti\":[\"a\"]"};
+  char json[200];
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    snprintf(json, sizeof json, "{\"sub\":\"a\",\"role\":\"admin\",\"exp\":1784379999,%s}", bad[i]);
+    if (verify_claims(KEY, JWT_ALG_HS256, json) != TOKEN_MALFORMED) fail_msg("%s was taken", bad[i]);
+  }
+  assert_int_equal(
+      verify_claims(KEY, JWT_ALG_HS256,
+                    "{\"sub\":\"a\",\"role\":\"admin\",\"exp\":1784379999,\"nbf\":0,\"iat\":0,\"jti\":\"A-z_9\"}"),
+      TOKEN_OK);
+}
+
+static void the_farthest_times_overflow_nothing(void **state) {
+  (void)state;
+  assert_int_equal(verify_claims(KEY, JWT_ALG_HS256, "{\"sub\":\"a\",\"role\":\"admin\",\"exp\":9223372036854775807}"),
+                   TOKEN_OK);
+  assert_int_equal(verify_claims(KEY, JWT_ALG_HS256,
+                                 "{\"sub\":\"a\",\"role\":\"admin\",\"exp\":9223372036854775807,"
+                                 "\"nbf\":9223372036854775807}"),
+                   TOKEN_EARLY);
+}
+
+// The status of a token with this header, signed with our key.
+static enum token_status verify_header(const char *header);
+
+static void headers_that_are_not_understood_are_refused(void **state) {
+  (void)state;
+  assert_int_equal(verify_header("{\"alg\":\"HS256\"}"), TOKEN_OK);
+  assert_int_equal(verify_header("{\"alg\":\"HS256\",\"typ\":\"JWT\",\"x\":1}"), TOKEN_OK);
+  assert_int_equal(verify_header("{\"alg\":\"HS256\",\"crit\":[\"exp\"]}"), TOKEN_MALFORMED);
+  assert_int_equal(verify_header("{\"alg\":\"HS256\",\"kid\":7}"), TOKEN_MALFORMED);
+  assert_int_equal(verify_header("{\"alg\":\"HS256\",\"kid\":null}"), TOKEN_MALFORMED);
+  assert_int_equal(verify_header("{\"alg\":\"HS256\",\"kid\":\"\"}"), TOKEN_SIGNATURE);
+  assert_int_equal(verify_header("{\"alg\":\"hs256\"}"), TOKEN_SIGNATURE);
+  assert_int_equal(verify_header("{\"alg\":[\"HS256\"]}"), TOKEN_SIGNATURE);
+  assert_int_equal(verify_header("{\"alg\":\"HS256\",\"alg\":\"none\"}"), TOKEN_SIGNATURE);
+}
+
 static void a_workers_id_is_never_cut_to_fit(void **state) {
   (void)state;
   char json[256], id[67];
@@ -281,6 +337,23 @@ static void deep_nesting_is_malformed(void **state) {
   }
 }
 
+static enum token_status verify_header(const char *header) {
+  static const char claims[] = GOOD_CLAIMS;
+  uint8_t signature[32];
+  unsigned len = sizeof signature;
+  char *text = calloc(1, 1024), *at = encode(text, header, strlen(header));
+  *at++ = '.';
+  at = encode(at, claims, sizeof claims - 1);
+  HMAC(EVP_sha256(), KEY, sizeof KEY - 1, (const uint8_t *)text, (size_t)(at - text), signature, &len);
+  *at++ = '.';
+  encode(at, (const char *)signature, len);
+  struct token token;
+  enum token_status status = verify(text, &token);
+  if (status == TOKEN_OK) token_fini(&token);
+  free(text);
+  return status;
+}
+
 static void random_tokens_are_never_taken(void **state) {
   (void)state;
   srand(1);
@@ -310,6 +383,10 @@ int main(void) {
       cmocka_unit_test(garbage_is_malformed),
       cmocka_unit_test(ends_a_moment_after_the_second_it_names),
       cmocka_unit_test(claims_that_are_missing_or_impossible_are_malformed),
+      cmocka_unit_test(a_token_counts_from_a_moment_before_its_nbf),
+      cmocka_unit_test(times_and_ids_that_are_none_are_malformed),
+      cmocka_unit_test(the_farthest_times_overflow_nothing),
+      cmocka_unit_test(headers_that_are_not_understood_are_refused),
       cmocka_unit_test(a_workers_id_is_never_cut_to_fit),
       cmocka_unit_test(deep_nesting_is_malformed),
       cmocka_unit_test(random_tokens_are_never_taken),

@@ -81,7 +81,7 @@ static void test_rows_are_what_protobuf_c_reads(void **state) {
 
 static void test_an_event_says_the_same_in_every_protocol(void **state) {
   (void)state;
-  struct view_event bye = view_event_bye("drain", 1250);
+  struct view_event bye = view_event_bye("drain", 1250, WS_GOING_AWAY);
   const char sse[] = "retry: 1250\nevent: bye\ndata: {\"reason\":\"drain\",\"retry_ms\":1250}\n\n";
   assert_int_equal(bye.as[VIEW_SSE]->len, sizeof sse - 1);
   assert_memory_equal(bye.as[VIEW_SSE]->data, sse, sizeof sse - 1);
