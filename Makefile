@@ -35,6 +35,9 @@ endif
 ifdef FUZZING
 CFLAGS += -fsanitize-coverage=inline-8bit-counters,pc-table
 endif
+ifdef COVERAGE
+CFLAGS += -O0 --coverage
+endif
 # What is measured is compiled as a whole when it is linked, so that functions of one file are inlined in others; tests
 # and what watches a run are not: it takes long.
 LTO := $(if $(SANITIZE)$(FUZZING)$(COVERAGE),,-flto=auto)
@@ -174,6 +177,23 @@ fuzz:
 	@deploy/deps.sh build test
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang SANITIZE=address,undefined FUZZING=1 fuzz-programs
 	@for target in $(TARGETS); do test/fuzz/run.sh $(BUILD)/fuzz $$target $(FUZZ_FLAGS) || exit 1; done
+
+# Lines of the parsers that their unit tests and the committed inputs of the fuzz targets run, by gcov; 95 % at least.
+COVERAGE_TESTS := answer decimal device_message event_stream frame head ident message_stream position query scenario session \
+  revoked time_text token token_keys trace update view_filter watch watch_proto wire ws
+$(BUILD)/bin/replay_%: $(BUILD)/test/fuzz/fuzz_%.o $(BUILD)/test/fuzz/replay.o $(BUILD)/libparsers.a
+	@mkdir -p $(@D)
+	$(SAY) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -lcrypto $(LIBS_common) -o $@
+.PHONY: coverage coverage-run
+coverage-run: $(COVERAGE_TESTS:%=$(BUILD)/test/test_%) $(FUZZ:%=$(BUILD)/bin/replay_%)
+	@find $(BUILD) -name '*.gcda' -delete
+	@for test in $(COVERAGE_TESTS:%=$(BUILD)/test/test_%); do $$test >$$test.log 2>&1 || { cat $$test.log; exit 1; }; done
+	@for target in $(FUZZ); do $(BUILD)/bin/replay_$$target test/fuzz/corpus/$$target/* || exit 1; done
+	@/usr/bin/python3 test/coverage.py $(BUILD) $(PARSERS:%=%.c)
+coverage:
+	@deploy/deps.sh build test
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage COVERAGE=1 coverage-run
 
 # The page's types, and the tests of its parts that need no browser.
 .PHONY: check-web
@@ -325,6 +345,7 @@ help:
 	@echo 'make status   shows what runs; make down stops it and keeps its data'
 	@echo 'make test     all tests: unit, fuzz, page, system, drill'
 	@echo 'make fuzz     throws any bytes at the parsers (FUZZ_SECONDS=$(FUZZ_SECONDS) for each; TARGETS="frame ws")'
+	@echo 'make coverage how much of the parsers their tests run: 95 % of the lines at least'
 	@echo 'make drill    breaks a stack under load and checks that nothing is lost (FAULTS=$(FAULTS) SEED=number)'
 	@echo 'make bench    how fast it is, as ratios (BENCH=fanout,storm BENCH_QUICK=1)'
 	@echo 'make check    format, warnings of gcc and clang, headers, include fences, docs that match the programs,'

@@ -101,6 +101,7 @@ static void check_text(const char *text, size_t len) {
   bool is_good = len == strlen(good_token) && memcmp(text, good_token, len) == 0;
   enum token_status status = token_verify(keys, text, len, NOW_S, &token);
   fuzz_check(is_good == (status == TOKEN_OK));
+  fuzz_check(*token_status_text(status) && *token_status_code(status));
   if (status == TOKEN_OK) token_fini(&token);
   if (token_read(text, len, &read) == TOKEN_OK) {
     fuzz_check(scanned);
@@ -221,6 +222,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len) {
     check_signed(text, text_len, true);
     if (token_read(text, text_len, &token) == TOKEN_OK) {
       check_claims(rest, len, &token);
+      char *json = token_json(text, text_len, false);
+      check_claims((const uint8_t *)json, strlen(json), &token);
+      free(json);
       token_fini(&token);
     }
   }

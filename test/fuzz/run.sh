@@ -17,6 +17,7 @@ case $target in # the longest input: short ones are tried faster
   ws) max=4200 ;; # one that is too long among them
   update) max=512 ;;
   answer | frame | position | time_text) max=128 ;;
+  token) max=1024 ;;
   *) max=256 ;;
 esac
 # Without a stack for each allocation, and with little memory held back, a run is twice as fast.
