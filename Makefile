@@ -46,11 +46,11 @@ LIBS_common := -luv -ljwt -lcrypto -lcjson -lprotobuf-c -lpthread -lm
 
 # ---- sources: every file is named here ----
 PROTO := device revocation team view
-COMMON := buffer clock config decimal file_limit frame hist ident log mailbox metrics nats_url position subject update wire
+COMMON := buffer clock config decimal file_limit frame hist ident log mailbox metrics nats_url peers position subject update wire
 COMMON += revoked token token_guard token_key token_keys token_scan
 COMMON += $(if $(findstring address,$(SANITIZE)),leaks)
-SRC_tracker := ack admin admission batcher collected conn intake known main message pace pgarray provision publish rate recorder roll rounds server server_time session store store_copy store_days store_write stream undertaker
-UNIT_tracker := ack admission batcher message pgarray rate roll rounds server_time session
+SRC_tracker := ack admin admission batcher collected conn intake known main message origin pace pgarray provision proxy publish rate recorder roll rounds server server_time session store store_copy store_days store_write stream undertaker
+UNIT_tracker := ack admission batcher message pgarray proxy rate roll rounds server_time session
 EXTRA_tracker = $(BUILD)/gen/schema_files.o $(BUILD)/common/revocation_log.o
 SCHEMA := 001_initial.sql 002_faults.sql roles.sql
 LIBS_tracker := -lnats -lpq -lcivetweb
@@ -71,9 +71,9 @@ LIBS_simulator := -lpq
 SRC_token := command inspect main mint revoke
 EXTRA_token = $(BUILD)/common/revocation_log.o
 LIBS_token := -lnats
-UNIT_TESTS := buffer config decimal frame hist ident metrics nats_url position revoked token token_keys update wire \
+UNIT_TESTS := buffer config decimal frame hist ident metrics nats_url peers position revoked token token_keys update wire \
   answer backoff board box device device_message device_repeat device_token event_stream figures ledger message_stream motion report \
-  scenario share source spool trace watch watch_proto watch_stream watch_view ack batcher pgarray rate roll rounds server_time session \
+  scenario proxy share source spool trace watch watch_proto watch_stream watch_view ack batcher pgarray rate roll rounds server_time session \
   follow group head numbers places query replicas team team_frame time_text view_filter view_json view_proto ws
 
 # The map page, gateway/web: the page itself, what it uses of npm's packages, and what is made of them.
@@ -256,7 +256,7 @@ $(BUILD)/bench/frames: $(BUILD)/test/bench/frames.o $(patsubst %,$(BUILD)/gatewa
 $(BUILD)/bench/frames: LIBS_bench = $(LIBS_gateway) -Wl,--wrap=send,--wrap=epoll_ctl,--wrap=setsockopt,--wrap=close
 # The tracker but its main and what it has to do with NATS and Postgres.
 $(BUILD)/bench/positions: $(BUILD)/test/bench/positions.o \
-  $(patsubst %,$(BUILD)/tracker/%.o,ack admission batcher conn intake message pace rate rounds server server_time session) $(COMMON_OBJECTS)
+  $(patsubst %,$(BUILD)/tracker/%.o,ack admission batcher conn intake message origin pace proxy rate rounds server server_time session) $(COMMON_OBJECTS)
 $(BENCH_PROGRAMS:%=$(BUILD)/bench/%):
 	@mkdir -p $(@D)
 	$(SAY) LINK $@
@@ -309,12 +309,16 @@ GATEWAYS ?= 2
 WORKERS ?= 1000
 TEAMS ?= 10
 DEVICE_PORT ?= 7300
+DEVICE_TLS_PORT ?= 7301
 HTTP_PORT ?= 8080
+HTTPS_PORT ?= 8443
+LIMITS ?=
 DURATION ?=
 STACK := deploy/local/main.py --programs $(BUILD)/bin
-STACK_SIZE = --trackers $(TRACKERS) --gateways $(GATEWAYS) --device-port $(DEVICE_PORT) --http-port $(HTTP_PORT)
+STACK_SIZE = --trackers $(TRACKERS) --gateways $(GATEWAYS) --device-port $(DEVICE_PORT) --http-port $(HTTP_PORT) \
+  --device-tls-port $(DEVICE_TLS_PORT) --https-port $(HTTPS_PORT) $(LIMITS:%=--limit %)
 
-.PHONY: deps up down status demo
+.PHONY: deps up down status demo certs
 deps:
 	deploy/deps.sh build
 up:
@@ -325,6 +329,9 @@ down:
 	@$(STACK) down
 status:
 	@$(STACK) status
+certs:
+	@deploy/deps.sh build
+	@$(STACK) certs
 demo:
 	@deploy/deps.sh build
 	@$(MAKE) --no-print-directory --silent all
@@ -341,7 +348,9 @@ help:
 	@echo 'make demo     starts everything and simulated workers, prints the address of the map; Ctrl-C ends it'
 	@echo '              (WORKERS=$(WORKERS) TEAMS=$(TEAMS) DURATION=seconds, and the settings of make up)'
 	@echo 'make up       starts everything in the background, writes .run/env'
-	@echo '              (TRACKERS=$(TRACKERS) GATEWAYS=$(GATEWAYS) DEVICE_PORT=$(DEVICE_PORT) HTTP_PORT=$(HTTP_PORT))'
+	@echo '              (TRACKERS=$(TRACKERS) GATEWAYS=$(GATEWAYS) DEVICE_PORT=$(DEVICE_PORT) HTTP_PORT=$(HTTP_PORT)'
+	@echo '               DEVICE_TLS_PORT=$(DEVICE_TLS_PORT) HTTPS_PORT=$(HTTPS_PORT) LIMITS="http_requests=5000 …", by source)'
+	@echo 'make certs    makes the certificates that the stack uses, and says where their authority is'
 	@echo 'make status   shows what runs; make down stops it and keeps its data'
 	@echo 'make test     all tests: unit, fuzz, page, system, drill'
 	@echo 'make fuzz     throws any bytes at the parsers (FUZZ_SECONDS=$(FUZZ_SECONDS) for each; TARGETS="frame ws")'

@@ -7,7 +7,9 @@
 #ifndef MUSTER_LOG_H
 #define MUSTER_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
@@ -20,6 +22,14 @@ void log_line(enum log_level level, const char *event, const char *format, ...) 
 #define log_info(event, ...) log_line(LOG_INFO, event, __VA_ARGS__)
 #define log_warn(event, ...) log_line(LOG_WARN, event, __VA_ARGS__)
 #define log_error(event, ...) log_line(LOG_ERROR, event, __VA_ARGS__)
+
+// For lines that strangers can cause: at most so many of a kind a second. Zeroed at first; any thread.
+#define LOG_LIMIT_PER_S 10
+struct log_limit {
+  _Atomic int64_t second;
+  _Atomic unsigned lines;
+};
+bool log_limit_pass(struct log_limit *limit, int64_t now_us) __attribute__((warn_unused_result));
 
 // Writes text in double quotes, with control characters, quotes and backslashes escaped, cut to fit; returns out.
 const char *log_quote(char *out, size_t out_bytes, const char *text, size_t len);

@@ -30,6 +30,7 @@ command node nodejs
 command npm npm
 command nats-server nats-server
 command haproxy haproxy
+command openssl openssl
 file /usr/lib/postgresql/*/bin/initdb postgresql
 file /usr/bin/python3 python3
 '

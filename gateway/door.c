@@ -273,15 +273,28 @@ static void make_room(struct door *door, struct guest *newcomer) {
   }
 }
 
+static bool is_stranger(const struct door *door, const struct sockaddr_storage *address) {
+  struct peer peer = peer_of((const struct sockaddr *)address);
+  if (peers_judge(door->options.peers, &peer) != PEERS_STRANGER) return false;
+  metric_add(door->options.metrics->refused[DOOR_STRANGER], 1);
+  return true;
+}
+
 static void accept_some(struct door *door) {
   for (int i = 0; i < ACCEPTS_AT_ONCE && !door->closed; i++) {
-    int fd = accept4(door->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct sockaddr_storage address = {0};
+    socklen_t address_len = sizeof address;
+    int fd = accept4(door->listen_fd, (struct sockaddr *)&address, &address_len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         log_warn("cannot_accept", "error=\"%s\"", strerror(errno));
         clock_sleep_ms(NO_FILES_PAUSE_MS);
       }
       return;
+    }
+    if (is_stranger(door, &address)) {
+      close(fd);
+      continue;
     }
     struct guest *guest = guest_new(fd);
     guest->source = SOURCE_GUEST;
@@ -484,6 +497,13 @@ void door_free(struct door *door) {
   carriers_fini(&door->carriers);
   if (door->epoll_fd >= 0) close(door->epoll_fd);
   free(door);
+}
+
+struct peer door_peer(const struct carrier *carrier) {
+  struct sockaddr_storage address = {0};
+  socklen_t len = sizeof address;
+  (void)getpeername(carrier->guest->fd, (struct sockaddr *)&address, &len);  // of one that is gone: not known
+  return peer_of((const struct sockaddr *)&address);
 }
 
 struct carrier *door_carrier(struct door *door, int port) {

@@ -20,15 +20,17 @@
 
 #include "buffer.h"
 #include "metrics.h"
+#include "peers.h"
 
 struct door;
 struct carrier;  // with the request that is being answered
 
 enum door_refusal {
-  DOOR_BAD,      // what was sent is no HTTP, or too long
-  DOOR_SLOW,     // the head was not whole in time
-  DOOR_CROWDED,  // too many connections: the one that has waited longest for a head goes
-  DOOR_BUSY,     // no worker was free in time
+  DOOR_BAD,       // what was sent is no HTTP, or too long
+  DOOR_SLOW,      // the head was not whole in time
+  DOOR_CROWDED,   // too many connections: the one that has waited longest for a head goes
+  DOOR_BUSY,      // no worker was free in time
+  DOOR_STRANGER,  // neither the edge nor this machine; not even answered
   DOOR_REFUSALS
 };
 
@@ -40,7 +42,8 @@ struct door_metrics {
 };
 
 struct door_options {
-  const char *listen;    // HOST:PORT
+  const char *listen;  // HOST:PORT
+  const struct peers *peers;
   unsigned guests;       // connections that are no streams, at most
   unsigned carriers;     // CivetWeb's threads
   unsigned patience_ms;  // for a whole head, for a free worker, for a client that takes nothing of its answer
@@ -61,6 +64,9 @@ void door_free(struct door *door);  // NULL is fine
 
 // The carrier that has this local port, with a request on it; NULL if there is none: a stranger found CivetWeb's port.
 struct carrier *door_carrier(struct door *door, int port);
+
+// Who is connected: the client, or the edge.
+struct peer door_peer(const struct carrier *carrier);
 
 // Takes the client's socket away, non-blocking and closed on exec. It is the caller's; all that the client has sent
 // behind the head is still in it.

@@ -11,6 +11,7 @@
 #include "files.h"
 #include "gateway_metrics.h"
 #include "join.h"
+#include "peers.h"
 #include "places.h"
 #include "replicas.h"
 #include "revocation_log.h"
@@ -18,7 +19,9 @@
 #include "tracks.h"
 
 struct gateway_config {
-  char *id, *listen, *nats_url, *nats_user, *nats_password, *database_url, *token_key, *style_url, *log_level;
+  bool listen_without_edge;
+  char *id, *listen, *trusted_proxies, *nats_url, *nats_user, *nats_password, *database_url, *token_key, *style_url,
+      *log_level;
   char *token_keys;
   long max_viewers, max_viewers_per_team, max_viewers_per_token;
   long interval_ms, linger_ms, stall_ms, stale_after_ms, track_places, track_max_days, compare_interval_s,
@@ -27,6 +30,7 @@ struct gateway_config {
 
 struct gateway {
   struct gateway_config config;
+  struct peers peers;
   struct files files;
   struct token_guard guard;
   struct revocation_log *revocations;

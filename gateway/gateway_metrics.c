@@ -77,7 +77,7 @@ static void register_door(struct door_metrics *m, struct metrics *r) {
   static const char refused[] = "muster_gateway_connections_refused_total",
                     help[] = "HTTP connections ended without asking a handler, by reason.";
   static const char *const labels[DOOR_REFUSALS] = {"reason=\"bad\"", "reason=\"slow\"", "reason=\"crowded\"",
-                                                    "reason=\"busy\""};
+                                                    "reason=\"busy\"", "reason=\"stranger\""};
   m->connections = metrics_gauge(r, "muster_gateway_connections", "", "HTTP connections that are no streams.");
   m->accepted = metrics_counter(r, "muster_gateway_connections_total", "", "HTTP connections accepted.");
   for (int i = 0; i < DOOR_REFUSALS; i++) m->refused[i] = metrics_counter(r, refused, labels[i], help);

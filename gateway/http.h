@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "buffer.h"
+#include "peers.h"
 #include "token.h"
 
 struct carrier;
@@ -20,6 +21,7 @@ struct http_request {
   char worker[IDENT_MAX_BYTES + 1];  // {worker} of the path, "" if it has none
   struct token token;                // of routes that want one
   uint64_t token_hash;               // names that token
+  struct peer client;                // whose request it is: the peer, or whom the edge speaks for
   void *connection;                  // CivetWeb's, for http_request_header
   struct carrier *carrier;           // for door_detach
 };

@@ -24,6 +24,10 @@
 static const struct setting settings[] = {
     {"id", SETTING_STRING, FIELD(id), "gateway-1", .help = "name of this replica, unique among gateways"},
     {"listen", SETTING_STRING, FIELD(listen), "127.0.0.1:8080", .help = "address for HTTP"},
+    {"trusted-proxies", SETTING_STRING, FIELD(trusted_proxies), "",
+     .help = "addresses and networks of the edge, with commas: it says whose requests it brings, by X-Forwarded-For"},
+    {"listen-without-edge", SETTING_BOOL, FIELD(listen_without_edge), "false",
+     .help = "let clients connect from anywhere without TLS; else only the edge and this machine may"},
     {"nats-url", SETTING_STRING, FIELD(nats_url), "nats://127.0.0.1:4222",
      .help = "NATS server, or several with commas"},
     {"nats-user", SETTING_STRING, FIELD(nats_user), "", .help = "user there; empty: none is needed"},
@@ -89,6 +93,20 @@ static bool check_config(const struct gateway_config *c, enum log_level *out_lev
   if (!*c->token_key && !*c->token_keys) return refuse("token-key: set MUSTER_TOKEN_KEY or MUSTER_TOKEN_KEYS");
   if (!parse_level(c->log_level, out_level)) return refuse("log-level: must be debug, info, warn or error");
   return true;
+}
+
+static bool check_edge(struct gateway *g) {
+  char host[128], text[192];
+  int port;
+  if (!peers_parse(&g->peers, g->config.trusted_proxies)) {
+    return refuse("trusted-proxies: must be addresses or networks (10.0.0.0/8) with commas between, 64 at most");
+  }
+  g->peers.everyone = g->config.listen_without_edge;
+  if (!config_address(g->config.listen, host, sizeof host, &port)) return refuse("listen: must be HOST:PORT");
+  const char *fault = peers_listen_fault(&g->peers, host);
+  if (!fault) return true;
+  snprintf(text, sizeof text, "listen: %s", fault);
+  return refuse(text);
 }
 
 // From here on the URL is a secret: it has the password in it.
@@ -250,7 +268,8 @@ int main(int argc, char **argv) {
   static struct gateway gateway;
   enum log_level level = LOG_INFO;
   enum config_status loaded = config_load(&config, &gateway.config, argc, argv);
-  if (loaded != CONFIG_OK || !check_config(&gateway.config, &level) || !add_login(&gateway.config)) {
+  if (loaded != CONFIG_OK || !check_config(&gateway.config, &level) || !add_login(&gateway.config) ||
+      !check_edge(&gateway)) {
     config_free(&config, &gateway.config);
     return loaded == CONFIG_DONE ? 0 : 2;
   }

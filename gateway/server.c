@@ -34,6 +34,7 @@ struct server {
   struct mg_context *context;
   struct gateway *gateway;
   struct door *door;
+  struct log_limit refusals;
   char test[33];  // what the self-test's request says, and nobody else can
 };
 
@@ -86,6 +87,30 @@ static void leave(struct mg_connection *connection, struct carrier *carrier, boo
   door_leave(carrier, &(struct door_end){.keep = keep && !body, .body = body, .reusable = reusable});
 }
 
+// The last one is whom the edge itself has seen; what stands before it, a client may have made up.
+static struct peer forwarded_for(const struct mg_request_info *info) {
+  struct peer client = {0};
+  const char *last = NULL;
+  for (int i = 0; i < info->num_headers; i++) {
+    if (strcasecmp(info->http_headers[i].name, "X-Forwarded-For") == 0) last = info->http_headers[i].value;
+  }
+  if (!last) return client;
+  const char *comma = strrchr(last, ',');
+  if (comma) last = comma + 1;
+  last += strspn(last, " ");
+  if (!peer_parse(last, strcspn(last, " "), &client)) client.family = 0;
+  return client;
+}
+
+// Only the edge can say whose request it is, and that it came over TLS.
+static void know_client(const struct server *server, struct http_request *request) {
+  struct mg_connection *connection = request->connection;
+  request->client = door_peer(request->carrier);
+  if (peers_judge(&server->gateway->peers, &request->client) != PEERS_EDGE) return;
+  request->client = forwarded_for(mg_get_request_info(connection));
+  request->forwarded_proto = mg_get_header(connection, "X-Forwarded-Proto");
+}
+
 static struct http_request request_of(struct mg_connection *connection, struct carrier *carrier) {
   const struct mg_request_info *info = mg_get_request_info(connection);
   return (struct http_request){
@@ -96,7 +121,6 @@ static struct http_request request_of(struct mg_connection *connection, struct c
       .cookie = mg_get_header(connection, "Cookie"),
       .if_none_match = mg_get_header(connection, "If-None-Match"),
       .accept_encoding = mg_get_header(connection, "Accept-Encoding"),
-      .forwarded_proto = mg_get_header(connection, "X-Forwarded-Proto"),
       .connection = connection,
       .carrier = carrier,
   };
@@ -113,6 +137,13 @@ static int on_test(struct mg_connection *connection, struct carrier *carrier) {
   return 200;
 }
 
+// Who tries tokens, or paths that theirs is not for.
+static void note_refusal(struct server *server, const struct http_request *request, int status) {
+  if ((status == 401 || status == 403) && log_limit_pass(&server->refusals, clock_mono_us())) {
+    log_info("request_refused", "client=%s status=%d", PEER_TEXT(&request->client), status);
+  }
+}
+
 static int on_request(struct mg_connection *connection) {
   const struct mg_request_info *info = mg_get_request_info(connection);
   struct server *server = info->user_data;
@@ -124,12 +155,14 @@ static int on_request(struct mg_connection *connection) {
   const char *test = mg_get_header(connection, TEST_HEADER);
   if (test && strcmp(test, server->test) == 0) return on_test(connection, carrier);
   struct http_request request = request_of(connection, carrier);
+  know_client(server, &request);
   struct http_response response = {0};
   // No route reads a body: one that is sent is not waited for, and must not be taken for a next request.
   bool body = info->content_length > 0 || mg_get_header(connection, "Transfer-Encoding");
   bool keep = !body && wants_more(info);
   routes_answer(server->gateway, &request, &response);
   count(server->gateway, response.status);
+  note_refusal(server, &request, response.status);
   if (!response.detached) send_response(carrier, &response, strcmp(request.method, "HEAD") != 0, keep);
   int status = response.status;
   http_response_fini(&response);
@@ -258,6 +291,7 @@ struct server *server_start(struct gateway *gateway) {
   server->gateway = gateway;
   make_test_secret(server);
   server->door = door_open(&(struct door_options){.listen = gateway->config.listen,
+                                                  .peers = &gateway->peers,
                                                   .guests = gateway->files.guests,
                                                   .carriers = WORKERS,
                                                   .patience_ms = PATIENCE_MS,

@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "buffer.h"
+#include "peers.h"
 
 #define CONN_READ_BYTES 65536
 
@@ -29,7 +30,9 @@ struct conn {
   uint32_t heard_bytes;   // how many came then
   uint32_t read_bytes;    // the most that are read at once; the owner may change it, up to CONN_READ_BYTES
   bool ended, closing, paused;
-  bool peer_ended;  // it has closed its side: there is nothing left to read
+  bool peer_ended;                        // it has closed its side: there is nothing left to read
+  struct peer source;                     // see origin.h
+  const struct conn_events *behind_head;  // as long as the edge's header is awaited: whose events come after it
 };
 
 // Accepts a connection waiting at the listener. Returns 0 or libuv's error, after which `closed` will still be called.

@@ -14,6 +14,7 @@
 #include "intake.h"
 #include "log.h"
 #include "nats_url.h"
+#include "peers.h"
 #include "provision.h"
 #include "recorder.h"
 #include "revocation_log.h"
@@ -30,7 +31,9 @@ extern const struct embedded schema_files[];  // generated from tracker/schema/
 #define OWN_FILES 64u        // NATS, Postgres, HTTP, logs
 
 struct tracker_config {
-  char *id, *listen, *admin, *nats_url, *nats_user, *nats_password, *database_url, *token_key, *log_level, *provision;
+  bool listen_without_edge;
+  char *id, *listen, *trusted_proxies, *admin, *nats_url, *nats_user, *nats_password, *database_url, *token_key,
+      *log_level, *provision;
   char *token_keys;
   long retention_days, round_ms, round_most_ms, log_interval_ms, backlog_bytes, log_max_age_s, log_max_bytes,
       log_keep_s;
@@ -43,6 +46,10 @@ struct tracker_config {
 static const struct setting settings[] = {
     {"id", SETTING_STRING, AT(id), "tracker-1", 0, 0, "Name of this replica: [A-Za-z0-9_-]{1,64}, unique.", NULL},
     {"listen", SETTING_STRING, AT(listen), "127.0.0.1:7300", 0, 0, "Address for devices.", NULL},
+    {"trusted-proxies", SETTING_STRING, AT(trusted_proxies), "", 0, 0,
+     "Addresses and networks of the edge, with commas: connections from there begin with a PROXY v2 header.", NULL},
+    {"listen-without-edge", SETTING_BOOL, AT(listen_without_edge), "false", 0, 0,
+     "Let devices connect from anywhere without TLS; else only the edge and this machine may.", NULL},
     {"admin", SETTING_STRING, AT(admin), "127.0.0.1:7400", 0, 0, "Address for /healthz, /readyz and /metrics.", NULL},
     {"nats-url", SETTING_STRING, AT(nats_url), "nats://127.0.0.1:4222", 0, 0,
      "NATS server, with JetStream, or several with commas.", NULL},
@@ -111,6 +118,7 @@ static const struct config config_table = {
 struct tracker {
   struct tracker_config config;
   enum provision provision;
+  struct peers peers;
   uv_loop_t loop;
   uv_signal_t sigint, sigterm, sighup;
   uv_async_t heard_again;
@@ -268,6 +276,18 @@ static int start_revocations(struct tracker *tracker) {
   return revocation_log_start(tracker->revocations) ? 0 : fail("revocations", "no thread");
 }
 
+static int check_edge(struct tracker *tracker) {
+  char host[64];
+  int port;
+  if (!peers_parse(&tracker->peers, tracker->config.trusted_proxies)) {
+    return fail("trusted-proxies", "must be addresses or networks (10.0.0.0/8) with commas between, 64 at most");
+  }
+  tracker->peers.everyone = tracker->config.listen_without_edge;
+  if (!config_address(tracker->config.listen, host, sizeof host, &port)) return fail("listen", "is not HOST:PORT");
+  const char *fault = peers_listen_fault(&tracker->peers, host);
+  return fault ? fail("listen", fault) : 0;
+}
+
 static long round_most(const struct tracker_config *config) {
   return config->round_most_ms > config->round_ms ? config->round_most_ms : config->round_ms;
 }
@@ -283,6 +303,7 @@ static int start_server(struct tracker *tracker) {
   const char *fault = "";
   struct server_config server = {
       .host = host,
+      .peers = &tracker->peers,
       .guard = &tracker->guard,
       .retention_days = config->retention_days,
       .idle_timeout_ms = config->idle_timeout_ms,
@@ -370,7 +391,7 @@ int main(int argc, char **argv) {
   if (!provision_parse(tracker.config.provision, &tracker.provision)) {
     return fail("provision", "must be self, only or never"), 2;
   }
-  if (check_config(&tracker.config) || add_login(&tracker.config)) return 2;
+  if (check_config(&tracker.config) || add_login(&tracker.config) || check_edge(&tracker)) return 2;
   log_setup("muster-tracker", tracker.config.id, (enum log_level)level_of(tracker.config.log_level));
   signal(SIGPIPE, SIG_IGN);
   if (tracker.provision == PROVISION_ONLY) return provision(&tracker);

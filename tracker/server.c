@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "device.h"
 #include "log.h"
+#include "origin.h"
 #include "pace.h"
 #include "server_time.h"
 
@@ -204,7 +205,8 @@ static bool on_open(struct session *session, const Muster__Hello *hello, Muster_
   append_presence(device, true, "");
   device->stamp = token_stamp_of(&token);
   const char *agent = hello->agent ? hello->agent : "";
-  log_debug("session_opened", "worker=%s agent=%s", device->key, LOG_TEXT(agent, strnlen(agent, 64)));
+  log_debug("session_opened", "worker=%s source=%s agent=%s", device->key, PEER_TEXT(&device->conn.source),
+            LOG_TEXT(agent, strnlen(agent, 64)));
   token_fini(&token);
   return true;
 }
@@ -252,6 +254,7 @@ static void on_refused(struct session *session, enum position_fault fault) {
 
 static void on_failed(struct session *session, Muster__ErrorCode code) {
   metric_add(device_of(session)->server->errors[code], 1);
+  origin_refused(&device_of(session)->conn, code);
 }
 
 // ---- connections ----
@@ -345,6 +348,11 @@ static void on_connection(uv_stream_t *listener, int status) {
   take_slot(server, device);
   session_init(&device->session, &server->host);
   if (conn_accept(&device->conn, listener, &conn_events)) return;
+  if (!origin_admit(&device->conn, server->config.peers)) {
+    metric_add(server->rejected_total, 1);
+    conn_abort(&device->conn);
+    return;
+  }
   device->conn.read_bytes = (uint32_t)pace_read_bytes(server->pace, &device->pace, device->hello_since_us);
   if (server->pressed) conn_pause(&device->conn);
 }
@@ -438,7 +446,8 @@ static void register_metrics(struct server *server, struct metrics *m) {
   server->connections = metrics_gauge(m, "muster_tracker_connections", "", "Devices connected.");
   server->connects_total = metrics_counter(m, "muster_tracker_connects_total", "", "Connections that came in.");
   server->rejected_total =
-      metrics_counter(m, "muster_tracker_rejected_connections_total", "", "Connections closed at once: no room.");
+      metrics_counter(m, "muster_tracker_rejected_connections_total", "",
+                      "Connections closed at once: no room, or neither from the edge nor from here.");
   server->replaced_total =
       metrics_counter(m, "muster_tracker_replaced_total", "", "Sessions that a newer one of the same worker ended.");
   server->reports_total = metrics_counter(m, "muster_tracker_reports_total", "", "Reports taken in.");

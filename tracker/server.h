@@ -20,6 +20,7 @@ struct server_config {
   long retention_days;  // positions older are refused; 0: none are
   long idle_timeout_ms, hello_timeout_ms, ack_delay_ms, ack_reports;
   unsigned max_connections;
+  const struct peers *peers;
   struct rate_limit connects;
   struct pace_limits limits;
 };

@@ -6,13 +6,14 @@ import signal
 import sys
 from pathlib import Path
 
+import certs
 import postgres
 import stack
 from process import Process, StackError
 from stack import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
-HTTP_PORT, DEVICE_PORT = 8080, 7300
+HTTP_PORT, DEVICE_PORT, HTTPS_PORT, DEVICE_TLS_PORT = 8080, 7300, 8443, 7301
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -32,10 +33,12 @@ def up(options):
         exports = read_env(options.run)
         say(f"already up: {', '.join(sorted(names))} (`make down` stops it)\n  open     {map_url(exports)}")
         return exports, True
-    here = Stack(options.run, options.programs, options.trackers, options.gateways, options.device_port, options.http_port)
+    here = Stack(options.run, options.programs, options.trackers, options.gateways, options.device_port, options.http_port,
+                 device_tls_port=options.device_tls_port, https_port=options.https_port, limits=dict(options.limit))
     here.up()
     say(f"up: {options.trackers} trackers and {options.gateways} gateways behind HAProxy\n"
-        f"  devices  {here.device_address}\n"
+        f"  devices  {here.device_address}, by TLS {here.device_tls_address}\n"
+        f"  HTTPS    {here.https_url}, authority {here.authority}\n"
         f"  open     {map_url(here.exports)}\n"
         f"  settings {options.run}/env (`. .run/env` exports them), logs {options.run}/log")
     return here.exports, False
@@ -120,6 +123,18 @@ def clean(options):
     shutil.rmtree(options.run, ignore_errors=True)
 
 
+def make_certs(options):
+    authority, _ = certs.make(options.run / "certs")
+    say(f"{authority}\n  is the authority of the edge's certificate; a browser that trusts it may open https://localhost")
+
+
+def limit(text):
+    name, _, number = text.partition("=")
+    if name not in stack.LIMITS or not number.isdigit():
+        raise argparse.ArgumentTypeError(f"{text} is no limit; NAME=NUMBER with {', '.join(stack.LIMITS)}")
+    return name, int(number)
+
+
 def folder(text):
     return Path(text).resolve()  # what we start runs in another folder
 
@@ -130,13 +145,17 @@ def interrupt(_number, _frame):
 
 def main():
     parser = argparse.ArgumentParser(description="Muster's local stack")
-    parser.add_argument("command", choices=["up", "down", "status", "demo", "clean"])
+    parser.add_argument("command", choices=["up", "down", "status", "demo", "clean", "certs"])
     parser.add_argument("--run", type=folder, default=ROOT / ".run", help="folder for data, logs and pid files")
     parser.add_argument("--programs", type=folder, default=ROOT / "build/bin", help="where muster-tracker is")
     parser.add_argument("--trackers", type=int, default=2)
     parser.add_argument("--gateways", type=int, default=2)
     parser.add_argument("--device-port", type=int, default=DEVICE_PORT, help="0 picks a free one")
     parser.add_argument("--http-port", type=int, default=HTTP_PORT, help="0 picks a free one")
+    parser.add_argument("--https-port", type=int, default=HTTPS_PORT, help="0 picks a free one")
+    parser.add_argument("--device-tls-port", type=int, default=DEVICE_TLS_PORT, help="0 picks a free one")
+    parser.add_argument("--limit", type=limit, action="append", default=[], metavar="NAME=NUMBER",
+                        help=f"what one source may do by TLS: {', '.join(stack.LIMITS)}")
     parser.add_argument("--workers", default="1000", help="demo: how many")
     parser.add_argument("--teams", default="10", help="demo: how many")
     parser.add_argument("--duration", default="", help="demo: seconds, without end if not given")
@@ -145,7 +164,7 @@ def main():
         parser.error("at least one tracker and one gateway")
     for number in ENDING:  # SIGINT too: a shell's background job starts with it ignored, and Python leaves it so
         signal.signal(number, interrupt)
-    commands = {"up": up, "down": down, "status": status, "demo": demo, "clean": clean}
+    commands = {"up": up, "down": down, "status": status, "demo": demo, "clean": clean, "certs": make_certs}
     try:
         result = commands[options.command](options)
         return result if isinstance(result, int) else 0

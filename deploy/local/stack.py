@@ -4,6 +4,7 @@ The commands in main.py and the system tests both start things through the class
 (.run): data, logs, pid files, keys, and `env`, shell exports of every address. Standard library only.
 """
 import fcntl
+import json
 import os
 import random
 import resource
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from string import Template
 
+import certs
 import postgres
 from files import secret, write_private
 from process import Process, StackError, clean_environment, stop_all
@@ -26,23 +28,59 @@ PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"  # where Debian keeps ser
 READY_SECONDS = 30
 TOKEN_DAYS = 30
 NATS_USERS = ("admin", "tracker", "gateway")
+# Where HAProxy connects from: trackers and gateways believe what it says of clients, and nobody else on this machine.
+EDGE_ADDRESS = "127.255.255.254"
+# Of one source, for those who come by TLS. Many devices of one carrier, and all browsers of an office, share one.
+LIMITS = {
+    "device_connections": 2000,  # at once
+    "device_connects": 1000,  # in 10 s
+    "http_connections": 500,
+    "http_connects": 500,
+    "http_requests": 2000,
+}
+# What HAProxy may answer by itself.
+HTTP_ERRORS = {
+    400: ("bad_request", "this is no HTTP request, or its head is too long"),
+    401: ("unauthorized", "no token was sent"),
+    403: ("forbidden", "this is not allowed"),
+    404: ("not_found", "there is no such path"),
+    405: ("method_not_allowed", "this is answered to GET, HEAD, POST and DELETE only"),
+    408: ("too_slow", "the request did not come in time"),
+    410: ("gone", "this is gone"),
+    413: ("too_large", "the body is too large"),
+    425: ("too_early", "this was sent too early"),
+    429: ("too_many_requests", "too many requests from this address"),
+    500: ("internal", "something is broken here"),
+    501: ("not_implemented", "this is not implemented"),
+    502: ("bad_gateway", "the gateway broke off"),
+    503: ("unavailable", "no gateway can answer now"),
+    504: ("too_slow_here", "the gateway did not answer in time"),
+}
 
 # Programs of a higher phase are started later and stopped earlier.
 BACKENDS, TRACKERS, GATEWAYS, EDGE, CLIENTS = range(5)
 
 
+# What could not be told apart from a next request must not be followed by one; a full house is full for some time.
+HTTP_ERROR_HEADERS = {status: " hdr Connection close" for status in (400, 413)} | {
+    status: " hdr Retry-After 10" for status in (429, 503)}
+PORT_SETTINGS = {"devices": "DEVICE_PORT", "http": "HTTP_PORT", "devices-tls": "DEVICE_TLS_PORT", "https": "HTTPS_PORT"}
+
+
 class Stack:
-    """trackers, gateways: how many replicas. A port of 0 picks a free one. options: further flags by kind of program,
-    environment: further variables for our programs, both for tests. link: a function that is given a replica's name, a
-    backend's ("nats", "postgres") and its port, and returns the port where that replica shall find it."""
+    """trackers, gateways: how many replicas. A port of 0 picks a free one. limits: other ones than LIMITS. options:
+    further flags by kind of program, environment: further variables for our programs, both for tests. link: a function
+    that is given a replica's name, a backend's ("nats", "postgres") and its port, and returns the port where that replica
+    shall find it."""
 
     def __init__(self, run, programs, trackers=2, gateways=2, device_port=0, http_port=0, options=None, environment=None,
-                 link=None):
+                 link=None, device_tls_port=0, https_port=0, limits=None):
         self.run = Path(run).resolve()
         self.programs = Path(programs).resolve()
         self.trackers = [f"tracker-{n + 1}" for n in range(trackers)]
         self.gateways = [f"gateway-{n + 1}" for n in range(gateways)]
-        self.device_port, self.http_port = device_port, http_port
+        self.wanted = {"devices": device_port, "http": http_port, "devices-tls": device_tls_port, "https": https_port}
+        self.limits = LIMITS | (limits or {})
         self.options = options or {}
         self.environment = environment or {}
         self.link = link or (lambda _replica, _backend, port: port)
@@ -61,6 +99,7 @@ class Stack:
                 raise StackError(f"a stack is already running in {self.run}")
             stop(self.run)  # forgets what has died since
             self._check_programs()
+            self.authority, self.certificate = certs.make(self.run / "certs")
             self._pick_ports()
             self.connections = max_connections()
             try:
@@ -108,6 +147,14 @@ class Stack:
     @property
     def http_url(self):
         return f"http://127.0.0.1:{self.ports['http']}"
+
+    @property
+    def device_tls_address(self):
+        return f"127.0.0.1:{self.ports['devices-tls']}"
+
+    @property
+    def https_url(self):
+        return f"https://localhost:{self.ports['https']}"
 
     @property
     def nats_url(self):
@@ -187,19 +234,22 @@ class Stack:
         for name in ("tracker", "gateway", "token"):
             if not (self.programs / f"muster-{name}").exists():
                 raise StackError(f"{self.programs}/muster-{name} is missing; run `make`")
-        for name in ("nats-server", "haproxy"):
+        for name in ("nats-server", "haproxy", "openssl"):
             if not which(name):
                 raise StackError(f"{name} is not installed; run `make deps`")
 
     def _pick_ports(self):
-        check_free("devices", self.device_port, "DEVICE_PORT")
-        check_free("HTTP", self.http_port, "HTTP_PORT")
-        if self.device_port and self.device_port == self.http_port:
-            raise StackError(f"devices and HTTP cannot share port {self.http_port}; choose another: HTTP_PORT={self.http_port + 1}")
+        fixed = {name: port for name, port in self.wanted.items() if port}
+        for name, port in self.wanted.items():
+            check_free(name, port, PORT_SETTINGS[name])
+        for name, port in fixed.items():
+            others = [other for other in fixed if other != name and fixed[other] == port]
+            if others:
+                raise StackError(f"{name} and {others[0]} cannot share port {port}; choose another: "
+                                 f"{PORT_SETTINGS[others[0]]}={max(fixed.values()) + 1}")
         names = ["postgres", "nats", "nats-monitor", *self.gateways]
         names += [name + end for name in self.trackers for end in ("", "-admin")]
-        fixed = {"devices": self.device_port, "http": self.http_port}
-        names += [name for name, port in fixed.items() if port == 0]
+        names += [name for name, port in self.wanted.items() if port == 0]
         self.ports = fixed | dict(zip(names, free_ports(len(names), avoid=fixed.values())))
 
     def _start_backends(self):
@@ -248,12 +298,15 @@ class Stack:
             "MUSTER_NATS_USER": nats_user,
             "MUSTER_NATS_PASSWORD_FILE": str(self._nats_password(nats_user)),
             "MUSTER_DATABASE_URL_FILE": str(database_url),
+            "MUSTER_TRUSTED_PROXIES": EDGE_ADDRESS,
         }
 
     def _start_edge(self):
         config = self._fill(
             "haproxy.cfg", connections=self.connections, device_port=self.ports["devices"], http_port=self.ports["http"],
-            device_servers=servers((name, self.ports[name], self.ports[name + "-admin"]) for name in self.trackers),
+            device_tls_port=self.ports["devices-tls"], https_port=self.ports["https"], certificate=self.certificate,
+            edge_address=EDGE_ADDRESS, http_errors=http_errors(), **self.limits,
+            device_servers=servers(((name, self.ports[name], self.ports[name + "-admin"]) for name in self.trackers), "send-proxy-v2"),
             http_servers=servers((name, self.ports[name], self.ports[name]) for name in self.gateways),
         )
         self._start("haproxy", [which("haproxy"), "-db", "-f", config], EDGE, f"{self.device_address} {self.http_url}",
@@ -264,6 +317,9 @@ class Stack:
         self.exports = {
             "MUSTER_DEVICE_ADDR": self.device_address,
             "MUSTER_HTTP_URL": self.http_url,
+            "MUSTER_DEVICE_TLS_ADDR": self.device_tls_address,
+            "MUSTER_HTTPS_URL": self.https_url,
+            "MUSTER_CA_FILE": str(self.authority),
             "MUSTER_NATS_URL": f"nats://127.0.0.1:{self.ports['nats']}",
             "MUSTER_NATS_USER": "admin",
             "MUSTER_NATS_PASSWORD": self._nats_password("admin").read_text(),
@@ -387,9 +443,18 @@ def max_connections():
     return min(50000, (hard - 200) // 2)
 
 
-def servers(replicas):
+def servers(replicas, how=""):
     lines = []
     for name, port, check_port in replicas:
-        lines.append(f"  server {name} 127.0.0.1:{port} check port {check_port}")
-        lines.append(f"  server {name}-unready 127.0.0.1:{port} backup")
+        lines.append(f"  server {name} 127.0.0.1:{port} check port {check_port} {how}")
+        lines.append(f"  server {name}-unready 127.0.0.1:{port} backup {how}")
+    return "\n".join(lines)
+
+
+def http_errors():
+    lines = []
+    for status, (code, message) in HTTP_ERRORS.items():
+        body = json.dumps({"error": {"code": code, "message": message}}, separators=(",", ":"))
+        more = HTTP_ERROR_HEADERS.get(status, "")
+        lines.append(f"  http-error status {status} content-type application/json string '{body}' hdr X-Content-Type-Options nosniff{more}")
     return "\n".join(lines)

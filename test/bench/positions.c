@@ -25,6 +25,7 @@
 #include "clock.h"
 #include "frame.h"
 #include "log.h"
+#include "peers.h"
 #include "token.h"
 
 #define DEVICES 60
@@ -211,7 +212,9 @@ static void start_tracker(void) {
   if (!guard.keys) fail(key_fault);
   revoked_set_known(guard.revoked);
   metrics = metrics_new();
+  static const struct peers peers;  // no edge
   struct server_config config = {.host = "127.0.0.1",
+                                 .peers = &peers,
                                  .guard = &guard,
                                  .idle_timeout_ms = 60000,
                                  .hello_timeout_ms = 10000,

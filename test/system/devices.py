@@ -46,13 +46,20 @@ def position(taken_at_us=None, latitude_e7=473768812, longitude_e7=85417231, **m
 
 
 class Device:
-    def __init__(self, address, receive_buffer=None):
+    """tls: an SSLContext, for the edge's port. source: the address of ours to connect from. early: bytes in front of all."""
+
+    def __init__(self, address, receive_buffer=None, tls=None, source=None, early=b""):
         host, port = address.rsplit(":", 1)
         self.socket = socket.socket()
+        if source:
+            self.socket.bind((source, 0))
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(15)
         self.socket.connect((host, int(port)))
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
+        self.socket.sendall(early)
         self.bytes = b""
         self.reports = 0
 

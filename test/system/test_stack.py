@@ -17,7 +17,8 @@ MAIN = ROOT / "deploy" / "local" / "main.py"
 
 def command(run, name, *options):
     programs = os.path.relpath(PROGRAMS)  # as make names them
-    return [sys.executable, str(MAIN), name, "--run", str(run), "--programs", programs, *map(str, options)]
+    return [sys.executable, str(MAIN), name, "--run", str(run), "--programs", programs, "--https-port", "0",
+            "--device-tls-port", "0", *map(str, options)]
 
 
 def muster(run, name, *options):
