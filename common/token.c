@@ -12,7 +12,7 @@
 #include "token_scan.h"
 
 static const jwt_alg_t algorithms[TOKEN_ALGORITHMS] = {JWT_ALG_HS256, JWT_ALG_RS256, JWT_ALG_ES256};
-static const char *const roles[] = {"worker", "manager", "admin"};
+static const char *const roles[] = {"worker", "manager", "admin", "viewer"};
 #define ROLES (sizeof roles / sizeof *roles)
 
 // ---- claims ----
@@ -61,6 +61,16 @@ static bool read_id(jwt_t *jwt, char out[IDENT_MAX_BYTES + 1]) {
   return good;
 }
 
+// Only a viewer's token can be for one worker: on any other it would not be kept, and somebody might believe in it.
+static bool read_worker(jwt_t *jwt, struct token *token) {
+  char *json = jwt_get_grants_json(jwt, "worker");
+  const char *worker = jwt_get_grant(jwt, "worker");
+  bool good = !json || (token->role == TOKEN_VIEWER && worker && ident_valid(worker, strlen(worker)));
+  snprintf(token->worker, sizeof token->worker, "%s", json && good ? worker : "");
+  free(json);
+  return good;
+}
+
 static bool read_claims(jwt_t *jwt, struct token *token) {
   const char *role = jwt_get_grant(jwt, "role");
   const char *subject = jwt_get_grant(jwt, "sub");
@@ -72,7 +82,8 @@ static bool read_claims(jwt_t *jwt, struct token *token) {
   snprintf(token->subject, sizeof token->subject, "%s", subject);
   if (!read_time(jwt, "exp", &token->expires_s) || token->expires_s <= 0) return false;
   if (!read_time(jwt, "iat", &token->issued_s) || !read_time(jwt, "nbf", &token->not_before_s)) return false;
-  if (!read_id(jwt, token->id) || !read_teams(jwt, token)) return false;
+  if (!read_id(jwt, token->id) || !read_teams(jwt, token) || !read_worker(jwt, token)) return false;
+  if (token->role == TOKEN_VIEWER) return token->team_count == 1;
   return token->role != TOKEN_WORKER || (token->team_count == 1 && ident_valid(subject, strlen(subject)));
 }
 
@@ -183,6 +194,10 @@ bool token_may_see(const struct token *token, const char *team) {
   return token->role == TOKEN_ADMIN || token_names_team(token, team);
 }
 
+bool token_may_see_worker(const struct token *token, const char *worker) {
+  return !*token->worker || strcmp(token->worker, worker) == 0;
+}
+
 void token_holder(const struct token *token, char out[TOKEN_HOLDER_BYTES]) {
   bool worker = token->role == TOKEN_WORKER;
   snprintf(out, TOKEN_HOLDER_BYTES, "%s%s%s", worker ? token->teams[0] : "", worker ? "/" : "", token->subject);
@@ -227,6 +242,7 @@ static bool add_grants(jwt_t *jwt, const struct token_order *order) {
   }
   if (order->not_before_s && jwt_add_grant_int(jwt, "nbf", (long)order->not_before_s)) return false;
   if (*order->id && jwt_add_grant(jwt, "jti", order->id)) return false;
+  if (order->worker && jwt_add_grant(jwt, "worker", order->worker)) return false;
   return add_teams(jwt, order);
 }
 

@@ -10,12 +10,18 @@
 #include "ident.h"
 #include "token_keys.h"
 
-enum token_role { TOKEN_WORKER, TOKEN_MANAGER, TOKEN_ADMIN };
+enum token_role {
+  TOKEN_WORKER,
+  TOKEN_MANAGER,
+  TOKEN_ADMIN,
+  TOKEN_VIEWER,  // whoever has a share link: looks at one team, or at one worker of it, and does nothing else
+};
 
 // Who a token speaks for.
 struct token {
   char subject[IDENT_MAX_BYTES + 1];  // a worker's id for role worker; else free, cut to fit
   char id[IDENT_MAX_BYTES + 1];       // jti, by which it alone can be revoked; "": none
+  char worker[IDENT_MAX_BYTES + 1];   // the only one that a viewer may see; "": all of the team
   enum token_role role;
   int64_t expires_s;     // Unix time, as all times here
   int64_t issued_s;      // 0: it does not say
@@ -42,7 +48,7 @@ enum token_status {
 #define TOKEN_LATE_S 2
 
 // Checks a token (text_len bytes, no NUL needed) at time now_s. On TOKEN_OK, token_fini frees what out_token holds. A
-// worker's token has exactly one team and a valid id as its subject.
+// worker's token has exactly one team and a valid id as its subject; a viewer's has one team.
 enum token_status token_verify(struct token_keys *keys, const char *text, size_t text_len, int64_t now_s,
                                struct token *out_token) __attribute__((warn_unused_result));
 void token_fini(struct token *token);
@@ -56,6 +62,8 @@ char *token_json(const char *text, size_t text_len, bool header);
 // True if the token names this team; an admin's speaks for every team.
 bool token_names_team(const struct token *token, const char *team);
 bool token_may_see(const struct token *token, const char *team);
+// Of a team that it may see.
+bool token_may_see_worker(const struct token *token, const char *worker);
 
 // What token_guard.h needs to know of a token that has opened something. Small: there is one for each device and
 // viewer.
@@ -85,6 +93,7 @@ struct token_order {
   const char *const *teams;  // valid ids
   size_t team_count;
   int64_t issued_s, not_before_s, expires_s;  // not_before_s: 0 for none
+  const char *worker;                         // of a viewer: the only one that it may see; NULL for all
 };
 
 // The token is the caller's to free. NULL if the key is not one of the algorithm, or memory or libjwt fails.

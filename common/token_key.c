@@ -109,6 +109,11 @@ const char *token_key_kid(const struct token_key *key) {
   return key->kid;
 }
 
+const char *token_key_secret(const struct token_key *key, size_t *out_len) {
+  *out_len = key->secret_len;
+  return key->secret;
+}
+
 // ---- checking ----
 
 static bool secret_verifies(const struct token_key *key, const char *text, size_t text_len, const uint8_t *signature,

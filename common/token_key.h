@@ -27,6 +27,8 @@ void token_key_free(struct token_key *key);
 
 enum token_algorithm token_key_algorithm(const struct token_key *key);
 const char *token_key_kid(const struct token_key *key);
+// The secret of HS256, without a NUL; NULL of a public key.
+const char *token_key_secret(const struct token_key *key, size_t *out_len);
 
 // True if the signature, as RFC 7518 3.2 to 3.4 has it, is this key's for the text.
 bool token_key_verifies(const struct token_key *key, const char *text, size_t text_len, const uint8_t *signature,

@@ -197,3 +197,28 @@ bool token_keys_verify(struct token_keys *keys, enum token_algorithm algorithm, 
   give_back(keys, set);
   return good;
 }
+
+char *token_keys_secret(struct token_keys *keys, char out_kid[IDENT_MAX_BYTES + 1]) {
+  struct set *set = take(keys);
+  const struct token_key *last = NULL;
+  for (size_t i = 0; i < set->count; i++) {
+    const struct token_key *key = set->keys[i];
+    if (token_key_algorithm(key) != TOKEN_HS256) continue;
+    if (!last || strcmp(token_key_kid(key), token_key_kid(last)) > 0) last = key;
+  }
+  char *copy = NULL;
+  size_t len;
+  const char *secret = last ? token_key_secret(last, &len) : NULL;
+  if (secret) {
+    copy = strndup(secret, len);
+    if (!copy) abort();
+    strcpy(out_kid, token_key_kid(last));
+  }
+  give_back(keys, set);
+  return copy;
+}
+
+void token_keys_wipe(char *secret) {
+  if (secret) explicit_bzero(secret, strlen(secret));
+  free(secret);
+}

@@ -26,6 +26,12 @@ bool token_keys_reload(struct token_keys *keys, char out_fault[TOKEN_KEYS_FAULT_
     __attribute__((warn_unused_result));
 size_t token_keys_count(struct token_keys *keys);
 
+// The secret to sign with: of the keys of HS256 the one whose kid is the last by name, because kids that are dates then
+// say which is the newest; one without a kid comes first. A text that the caller wipes (token_keys_wipe), and its kid,
+// "" for none. NULL if all keys are public ones.
+char *token_keys_secret(struct token_keys *keys, char out_kid[IDENT_MAX_BYTES + 1]) __attribute__((warn_unused_result));
+void token_keys_wipe(char *secret);  // NULL is fine
+
 // True if there is a key of that kid (NULL: without one) and algorithm, and it has signed the text.
 bool token_keys_verify(struct token_keys *keys, enum token_algorithm algorithm, const char *kid, const char *text,
                        size_t text_len, const uint8_t *signature, size_t signature_len)

@@ -132,6 +132,8 @@ static void check_token(const struct token *token, enum token_status status) {
   if (token->role == TOKEN_WORKER) {
     fuzz_check(token->team_count == 1 && ident_valid(token->subject, strlen(token->subject)));
   }
+  if (token->role == TOKEN_VIEWER) fuzz_check(token->team_count == 1);
+  if (*token->worker) fuzz_check(token->role == TOKEN_VIEWER && ident_valid(token->worker, strlen(token->worker)));
   fuzz_check(token_may_see(token, "no-such-team") == (token->role == TOKEN_ADMIN) ||
              token_names_team(token, "no-such-team"));
 }
@@ -182,10 +184,13 @@ static void check_teams(const cJSON *claims, const struct token *token) {
 static void check_claims(const uint8_t *bytes, size_t len, const struct token *token) {
   cJSON *claims = cJSON_ParseWithLength((const char *)bytes, len);
   const cJSON *role = only(claims, "role"), *subject = only(claims, "sub"), *id = only(claims, "jti");
+  const cJSON *worker = only(claims, "worker");
   fuzz_check(cJSON_IsObject(claims));
   if (role) fuzz_check(cJSON_IsString(role) && !strcmp(role->valuestring, token_role_name(token->role)));
   if (subject) fuzz_check(cJSON_IsString(subject) && !strncmp(subject->valuestring, token->subject, IDENT_MAX_BYTES));
   if (id) fuzz_check(cJSON_IsString(id) && !strcmp(id->valuestring, token->id));
+  if (worker) fuzz_check(cJSON_IsString(worker) && !strcmp(worker->valuestring, token->worker));
+  if (!cJSON_GetObjectItemCaseSensitive(claims, "worker")) fuzz_check(!*token->worker);
   check_time(claims, "exp", token->expires_s);
   check_time(claims, "iat", token->issued_s);
   check_time(claims, "nbf", token->not_before_s);

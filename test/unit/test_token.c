@@ -84,6 +84,51 @@ static void a_workers_token_sees_no_view_and_an_admins_sees_every_team(void **st
   free(text);
 }
 
+static void a_viewers_token_sees_one_team_or_one_worker_of_it(void **state) {
+  (void)state;
+  struct token token;
+  struct token_order order = {"anna", "share-1", TOKEN_VIEWER, two_teams, 1, NOW, 0, NOW + 60, "van-7"};
+  for (int i = 0; i < 2; i++) {
+    char *text = token_sign(&(struct token_signer){TOKEN_HS256, "", KEY}, &order);
+    assert_int_equal(verify(text, &token), TOKEN_OK);
+    assert_int_equal(token.role, TOKEN_VIEWER);
+    assert_true(token_may_see(&token, two_teams[0]));
+    assert_false(token_may_see(&token, two_teams[1]));
+    assert_true(token_may_see_worker(&token, "van-7"));
+    assert_true(token_may_see_worker(&token, "van-8") == !order.worker);
+    assert_string_equal(token.worker, order.worker ? "van-7" : "");
+    token_fini(&token);
+    free(text);
+    order.worker = NULL;
+  }
+}
+
+static void a_token_for_one_worker_is_a_viewers_and_of_one_team(void **state) {
+  (void)state;
+  static const struct {
+    const char *claims;
+    enum token_status status;
+  } tries[] = {{"\"viewer\",\"team\":\"a\"", TOKEN_OK},
+               {"\"viewer\",\"team\":\"a\",\"worker\":\"v\"", TOKEN_OK},
+               {"\"viewer\",\"team\":\"a\",\"worker\":\"\"", TOKEN_MALFORMED},
+               {"\"viewer\",\"team\":\"a\",\"worker\":\"v v\"", TOKEN_MALFORMED},
+               {"\"viewer\",\"team\":\"a\",\"worker\":7", TOKEN_MALFORMED},
+               {"\"viewer\",\"team\":\"a\",\"worker\":null", TOKEN_MALFORMED},
+               {"\"viewer\",\"team\":\"a\",\"worker\":[\"v\"]", TOKEN_MALFORMED},
+               {"\"viewer\",\"teams\":[\"a\"],\"worker\":\"v\"", TOKEN_OK},
+               {"\"viewer\",\"teams\":[\"a\",\"b\"]", TOKEN_MALFORMED},
+               {"\"viewer\",\"teams\":[]", TOKEN_MALFORMED},
+               {"\"viewer\"", TOKEN_MALFORMED},
+               {"\"manager\",\"team\":\"a\",\"worker\":\"v\"", TOKEN_MALFORMED},
+               {"\"admin\",\"worker\":\"v\"", TOKEN_MALFORMED},
+               {"\"worker\",\"team\":\"a\",\"worker\":\"v\"", TOKEN_MALFORMED}};
+  for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
+    char json[256];
+    snprintf(json, sizeof json, "{\"sub\":\"v\",\"exp\":%lld,\"role\":%s}", (long long)NOW + 60, tries[i].claims);
+    assert_int_equal(verify_claims(KEY, JWT_ALG_HS256, json), tries[i].status);
+  }
+}
+
 static void a_token_needs_no_nul_at_its_end(void **state) {
   (void)state;
   struct token token;
@@ -374,6 +419,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_minted_token_says_who_it_speaks_for),
       cmocka_unit_test(a_workers_token_sees_no_view_and_an_admins_sees_every_team),
+      cmocka_unit_test(a_viewers_token_sees_one_team_or_one_worker_of_it),
+      cmocka_unit_test(a_token_for_one_worker_is_a_viewers_and_of_one_team),
       cmocka_unit_test(a_token_needs_no_nul_at_its_end),
       cmocka_unit_test(another_key_is_not_ours),
       cmocka_unit_test(every_changed_byte_is_noticed),

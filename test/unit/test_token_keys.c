@@ -65,7 +65,7 @@ static struct token_keys *keys_of(const char *plain, const char *path) {
 static char *sign(enum token_algorithm algorithm, const char *kid, const char *key) {
   static const char *const teams[] = {"team-1"};
   struct token_signer signer = {algorithm, kid, key};
-  struct token_order order = {"anna", "id-1", TOKEN_MANAGER, teams, 1, NOW, 0, NOW + 60};
+  struct token_order order = {"anna", "id-1", TOKEN_MANAGER, teams, 1, NOW, 0, NOW + 60, NULL};
   char *token = token_sign(&signer, &order);
   assert_non_null(token);
   return token;
@@ -95,6 +95,31 @@ static void each_algorithm_takes_what_its_key_has_signed(void **state) {
   assert_int_equal(verify(keys, sign(TOKEN_HS256, "a", OTHER_SECRET)), TOKEN_SIGNATURE);
   assert_int_equal(verify(keys, sign(TOKEN_RS256, "b", other_rsa.private)), TOKEN_SIGNATURE);
   assert_int_equal(verify(keys, sign(TOKEN_ES256, "c", other_ec.private)), TOKEN_SIGNATURE);
+  token_keys_free(keys);
+}
+
+static void signs_with_the_last_secret_by_name(void **state) {
+  (void)state;
+  char kid[IDENT_MAX_BYTES + 1] = "untouched";
+  put("z.rs256", rsa.public);
+  struct token_keys *keys = keys_of("", folder);
+  assert_null(token_keys_secret(keys, kid));
+  assert_string_equal(kid, "untouched");
+  token_keys_free(keys);
+  keys = keys_of(SECRET, folder);
+  char *secret = token_keys_secret(keys, kid);
+  assert_string_equal(secret, SECRET);
+  assert_string_equal(kid, "");
+  token_keys_wipe(secret);
+  token_keys_free(keys);
+  put("2026-11.hs256", OTHER_SECRET);
+  put("2026-10.hs256", SECRET);
+  keys = keys_of(SECRET, folder);
+  secret = token_keys_secret(keys, kid);
+  assert_string_equal(secret, OTHER_SECRET);
+  assert_string_equal(kid, "2026-11");
+  assert_int_equal(verify(keys, sign(TOKEN_HS256, kid, secret)), TOKEN_OK);
+  token_keys_wipe(secret);
   token_keys_free(keys);
 }
 
@@ -241,6 +266,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
   const struct CMUnitTest tests[] = {
       TEST(each_algorithm_takes_what_its_key_has_signed),
+      TEST(signs_with_the_last_secret_by_name),
       TEST(a_kid_means_one_key_and_none_means_the_one_without),
       TEST(a_public_key_is_no_secret_to_sign_with),
       TEST(a_signature_can_be_written_in_one_way_only),
