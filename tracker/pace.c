@@ -13,7 +13,7 @@
 #define SLOT_US (SLOT_MS * 1000)
 #define KEPT_ROOM 64  // of an empty slot
 #define DEBTORS 4096
-#define POSITION_BYTES_MIN 16    // a good position is never less, so that so many bytes bring one at most
+#define POSITION_BYTES_MIN 2     // of an empty one, which is refused, but counts: so many bytes bring one at most
 #define POSITION_BYTES 32        // about what one takes
 #define SLOW_BYTES_MIN 256       // read at once of a device near its limit …
 #define SLOW_BYTES_PROCESS 4096  // … and of all, when all together are

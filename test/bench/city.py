@@ -3,6 +3,7 @@ when it arrives, whether anything is lost, and which program takes how much CPU.
 10,000 workers this machine carries, and which program takes the CPU then."""
 import time
 
+import meter
 from figures import Invalid, count, counts
 from rig import Rig
 from truth import check_views
@@ -74,7 +75,7 @@ def run(plan):
 
 def carry(plan, rate, seconds):
     """A run at that many positions per second. (report, p99 by window, CPU by program in µs per position, the same in
-    CPUs); Invalid says why the rate was not carried."""
+    CPUs, idle CPUs); Invalid says why the rate was not carried."""
     interval_ms = round(MANY_WORKERS * 1000 / rate)
     rate = MANY_WORKERS * 1000 / interval_ms
     with Rig(plan.folder("highest"), plan.build) as rig:
@@ -82,9 +83,11 @@ def carry(plan, rate, seconds):
         crowd = rig.crowd(VIEWERS, TEAMS, rate=1000)
         crowd.all()
         time.sleep(plan.turn_s)
-        before, began = rig.cpu_seconds(), time.monotonic()
+        before, unused_before, began = rig.cpu_seconds(), meter.machine(), time.monotonic()
         p99s = [p99 for _, p99 in ages(crowd, round(seconds / plan.turn_s), plan.turn_s)]
-        took, after = time.monotonic() - began, rig.cpu_seconds()
+        took, after, unused = time.monotonic() - began, rig.cpu_seconds(), meter.machine()
+        say(f"highest: {rate:.0f} positions/s, CPUs " +
+            ", ".join(f"{name} {(unused[name] - unused_before[name]) / took:.2f}" for name in unused))
         behind = rig.tracker_metrics("tracker-1")["muster_recorder_behind_messages"]
         if max(p99s) >= LIMIT_MS:
             raise Invalid(f"p99 was {max(p99s):.0f} ms")
@@ -94,13 +97,14 @@ def carry(plan, rate, seconds):
         check_views(rig, crowd, MANY_WORKERS)
     if report["sent"] < rate * took:
         raise Invalid(f"only {report['sent']} positions were sent in {took:.0f} s")
-    return report, p99s, split(before, after, rate * took), {kind: (after[kind] - before[kind]) / took for kind in KINDS}
+    cpus = {kind: (after[kind] - before[kind]) / took for kind in KINDS}
+    return report, p99s, split(before, after, rate * took), cpus, (unused["idle"] - unused_before["idle"]) / took
 
 
 def is_carried(plan, rate):
     for _ in range(TRIES):
         try:
-            _, p99s, _, cpus = carry(plan, rate, PROBE_S)
+            _, p99s, _, cpus, _ = carry(plan, rate, PROBE_S)
         except Invalid as error:
             say(f"highest: not {rate} positions/s: {error}")
             continue
@@ -124,7 +128,7 @@ def run_highest(plan):
     rate = search(plan)
     while True:
         try:
-            report, p99s, used, cpus = carry(plan, rate, RUN_S)
+            report, p99s, used, cpus, idle = carry(plan, rate, RUN_S)
             break
         except Invalid as error:
             say(f"highest: not {rate} positions/s for {RUN_S} s: {error}")
@@ -137,5 +141,6 @@ def run_highest(plan):
         counts("highest: device to viewer p99", p99s, LIMIT_MS, "ms"),
         count("highest: positions lost", lost(report), 0, "positions"),
         count("highest: CPUs in use, of all programs", sum(cpus.values()), None, "CPUs"),
+        count("highest: CPUs idle, of the machine", idle, None, "CPUs"),
         *split_figures("highest", used),
     ]

@@ -58,3 +58,10 @@ def metrics(url):
     with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
+
+
+def machine():
+    """What the machine's CPUs have not been used for so far, in CPU seconds: idle, waiting for a disk, and stolen by
+    other guests of its host. /proc/stat."""
+    ticks = [int(text) for text in Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]]
+    return {name: ticks[i] / os.sysconf("SC_CLK_TCK") for name, i in (("idle", 3), ("waiting", 4), ("stolen", 7))}

@@ -1,4 +1,5 @@
 """Devices that bring more than their limits: read more slowly, and nobody else's trouble. Nothing is lost or refused."""
+import socket
 import threading
 import time
 from statistics import median
@@ -34,6 +35,11 @@ def connect(stack, worker):
     device.socket.settimeout(60)
     assert device.hello(worker_token(stack.key, worker, "team-1")).HasField("welcome")
     return device
+
+
+def read_to_end(connection):
+    while connection.recv(1 << 20):
+        continue
 
 
 def value(stack, name):
@@ -124,6 +130,19 @@ def test_what_is_refused_counts_as_well(start):
     send_positions(device, 2000, latitude_e7=2_000_000_000)
     assert seconds_of(lambda: await_acks(device)) > 2
     assert holds(stack, "device_positions") > 0
+
+
+def test_a_device_with_empty_positions_is_not_shut_out_for_minutes(start):
+    """They are refused, but count, and a read of 64 KiB would bring 32,000 of them."""
+    stack = start("--device-positions-per-s", 400, "--device-positions-burst", 40000)
+    device = connect(stack, "broken")
+    threading.Thread(target=read_to_end, args=[device.socket], daemon=True).start()
+    for number in range(1, 13):
+        report = device_pb2.Report(number=number, positions=[device_pb2.Position()] * 5000)
+        device.send_bytes(frame(device_pb2.DeviceMessage(report=report).SerializeToString()))
+    wait_for(lambda: holds(stack, "device_positions") == 1, 10)
+    wait_for(lambda: holds(stack, "device_positions") > 1, 20)
+    device.socket.shutdown(socket.SHUT_RDWR)
 
 
 def test_a_device_that_is_not_read_is_not_taken_for_silent(start):
