@@ -29,7 +29,8 @@ struct revocation_log {
   int64_t created_at;  // of the stream that was read, as NATS has it
   uint64_t next;       // message to be read
   bool heard;          // the last time NATS was asked
-  bool stopping, threaded;
+  _Atomic bool stopping;
+  bool threaded;
   pthread_t thread;
 };
 
@@ -282,6 +283,10 @@ bool revocation_log_start(struct revocation_log *log) {
   (void)!revocation_log_read(log);  // it is tried again
   log->threaded = pthread_create(&log->thread, NULL, run, log) == 0;
   return log->threaded;
+}
+
+void revocation_log_end(struct revocation_log *log) {
+  log->stopping = true;  // found within a second, or once NATS has answered
 }
 
 void revocation_log_free(struct revocation_log *log) {

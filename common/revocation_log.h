@@ -20,6 +20,8 @@ struct revocation_log_options {
 };
 
 struct revocation_log *revocation_log_new(const struct revocation_log_options *options);
+// Lets the thread read no more, without waiting for it: a program that stops has something else to wait for meanwhile.
+void revocation_log_end(struct revocation_log *log);
 // Stops the thread, if there is one. To be called before the library is ended.
 void revocation_log_free(struct revocation_log *log);
 

@@ -197,6 +197,7 @@ static void on_signal(uv_signal_t *signal, int number) {
   struct tracker *tracker = signal->data;
   log_info("stopping", "signal=%d", number);
   tracker->stopping = true;
+  revocation_log_end(tracker->revocations);
   server_stop(tracker->server, on_stopped, tracker);
 }
 
