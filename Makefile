@@ -145,9 +145,23 @@ $(BUILD)/test/test_%: $(BUILD)/test/unit/test_%.o $(UNIT_OBJECTS)
 	$(SAY) LINK $@
 	$(Q)$(CC) $(CFLAGS) -fno-lto $(LDFLAGS) $^ -lcmocka -lcrypto $(LIBS_common) -o $@
 
+# Tokens, and who may see what, held against a model that shares no code with ours; docs/testing.md. With stand-ins for
+# what is behind the gateway's handlers.
+MODEL_OBJECTS := $(patsubst %,$(BUILD)/test/model/%.o,forge model who) $(UNIT_OBJECTS) \
+  $(patsubst %,$(BUILD)/gateway/%.o,routes view_open $(filter api_%,$(SRC_gateway)))
+$(BUILD)/test/muster-model: $(MODEL_OBJECTS)
+	@mkdir -p $(@D)
+	$(SAY) LINK $@
+	$(Q)$(CC) $(CFLAGS) -fno-lto $(LDFLAGS) -Wl,--wrap=clock_wall_us $(sort $^) -lcrypto $(LIBS_common) -o $@
+COUNT ?= 1000000
+.PHONY: model
+model: $(BUILD)/test/muster-model
+	$< $(COUNT) $(or $(SEED),1)
+
 .PHONY: unit
-unit: $(UNIT_TESTS:%=$(BUILD)/test/test_%)
-	@for test in $^; do $$test || exit 1; done
+unit: $(UNIT_TESTS:%=$(BUILD)/test/test_%) $(BUILD)/test/muster-model
+	@for test in $(filter-out %/muster-model,$^); do $$test || exit 1; done
+	@$(BUILD)/test/muster-model 20000 1
 
 # Parsers held against any bytes by clang's libFuzzer, in a build of their own; docs/testing.md. FUZZ_SECONDS is for each
 # target; instead of it, FUZZ_RUNS with a SEED does the same runs each time. What is found stays in build/fuzz/<target>.
@@ -353,6 +367,7 @@ help:
 	@echo 'make certs    makes the certificates that the stack uses, and says where their authority is'
 	@echo 'make status   shows what runs; make down stops it and keeps its data'
 	@echo 'make test     all tests: unit, fuzz, page, system, drill'
+	@echo 'make model    holds tokens, and who may see what, against a model (COUNT=$(COUNT) SEED=number)'
 	@echo 'make fuzz     throws any bytes at the parsers (FUZZ_SECONDS=$(FUZZ_SECONDS) for each; TARGETS="frame ws")'
 	@echo 'make coverage how much of the parsers their tests run: 95 % of the lines at least'
 	@echo 'make drill    breaks a stack under load and checks that nothing is lost (FAULTS=$(FAULTS) SEED=number)'
