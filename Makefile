@@ -56,9 +56,9 @@ SCHEMA := 001_initial.sql 002_faults.sql roles.sql
 LIBS_tracker := -lnats -lpq -lcivetweb
 SRC_gateway := api_cluster api_config api_error api_health api_positions api_session api_socket api_stream api_teams \
   api_track assets carrier channel compare directory door expiry fanout feed files follow gateway_metrics group guest head \
-  history join lane main numbers places query replay replicas routes server snapshot team team_frame time_text tracks \
+  history join lane main numbers origin places query replay replicas routes server snapshot team team_frame time_text tracks \
   view_event view_filter view_frame view_json view_open view_proto viewer viewer_input window ws
-UNIT_gateway := follow group head numbers places query replicas team team_frame time_text view_event view_filter \
+UNIT_gateway := follow group head numbers origin places query replicas team team_frame time_text view_event view_filter \
   view_frame view_json view_proto window ws
 EXTRA_gateway = $(BUILD)/gen/web_assets.o $(BUILD)/common/revocation_log.o
 LIBS_gateway := -lnats -lpq -lcivetweb -lcrypto
@@ -74,7 +74,7 @@ LIBS_token := -lnats
 UNIT_TESTS := buffer config decimal frame hist ident metrics nats_url peers position revoked token token_keys update wire \
   answer backoff board box device device_message device_repeat device_token event_stream figures ledger message_stream motion report \
   scenario proxy share source spool trace watch watch_proto watch_stream watch_view ack batcher pgarray rate roll rounds server_time session \
-  follow group head numbers places query replicas team team_frame time_text view_filter view_json view_proto ws
+  follow group head numbers origin places query replicas team team_frame time_text view_filter view_json view_proto ws
 
 # The map page, gateway/web: the page itself, what it uses of npm's packages, and what is made of them.
 WEB := index.html app.css icon.svg api.mjs app.mjs backoff.mjs basemap.mjs card.mjs finder.mjs format.mjs grid.mjs link.mjs \

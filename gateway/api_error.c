@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "api.h"
+#include "origin.h"
 #include "query.h"
 
 static void set_error(struct http_response *response, int status, const char *code, const char *message) {
@@ -33,6 +34,13 @@ void api_fail(struct http_response *response, int status, const char *code, cons
 void api_fail_unavailable(struct http_response *response, const char *what) {
   http_header(response, "Retry-After", "2");
   api_fail(response, 503, "unavailable", "%s", what);
+}
+
+bool api_same_origin(const struct http_request *request, struct http_response *response) {
+  const char *origin = http_request_header(request, "Origin"), *host = http_request_header(request, "Host");
+  if (origin_is_ours(origin, host, request->forwarded_proto)) return true;
+  api_fail(response, 403, "foreign_origin", "a page of another site may not do this");
+  return false;
 }
 
 void api_fail_query(struct http_response *response, const char *name, const char *wanted) {

@@ -1,18 +1,18 @@
 // The cookie: a browser's EventSource sends no headers, so the page trades its token for one that scripts cannot read.
+// A share link has one of its own, so that whoever opens it stays signed in as they were.
+#include <cjson/cJSON.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "api.h"
 #include "clock.h"
 
 static void set_cookie(const struct http_request *request, struct http_response *response, const char *value,
                        int64_t max_age_s) {
-  bool secure = request->forwarded_proto && strcasecmp(request->forwarded_proto, "https") == 0;
-  buffer_printf(&response->header,
-                "Set-Cookie: muster_token=%s; Max-Age=%" PRId64 "; Path=/; HttpOnly; SameSite=Strict%s\r\n", value,
-                max_age_s, secure ? "; Secure" : "");
-  http_header(response, "Cache-Control", "no-store");
+  buffer_printf(&response->header, "Set-Cookie: %s=%s; Max-Age=%" PRId64 "; Path=%s; HttpOnly; SameSite=Strict%s\r\n",
+                request->shared ? SHARE_COOKIE : SESSION_COOKIE, value, max_age_s, request->shared ? SHARE_PATH : "/",
+                http_request_by_tls(request) ? "; Secure" : "");
   response->status = 204;
 }
 
@@ -32,4 +32,22 @@ void api_session_set(struct gateway *gateway, struct http_request *request, stru
 void api_session_clear(struct gateway *gateway, struct http_request *request, struct http_response *response) {
   (void)gateway;
   if (api_no_query(request, response)) set_cookie(request, response, "", 0);
+}
+
+// What the page needs to know of the token that it cannot read.
+void api_session_get(struct gateway *gateway, struct http_request *request, struct http_response *response) {
+  const struct token *token = &request->token;
+  (void)gateway;
+  if (!api_no_query(request, response)) return;
+  cJSON *root = cJSON_CreateObject();
+  cJSON_AddStringToObject(root, "role", token_role_name(token->role));
+  cJSON_AddNumberToObject(root, "expires_s", (double)token->expires_s);
+  if (token->role == TOKEN_VIEWER) cJSON_AddStringToObject(root, "team", token->teams[0]);
+  if (*token->worker) cJSON_AddStringToObject(root, "worker", token->worker);
+  char *json = cJSON_PrintUnformatted(root);
+  cJSON_Delete(root);
+  if (!json) abort();
+  buffer_append_string(&response->body, json);
+  free(json);
+  response->type = "application/json";
 }

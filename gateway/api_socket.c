@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "safe_headers.h"
 #include "view_open.h"
 #include "ws.h"
 
@@ -44,14 +45,6 @@ static const struct subprotocol *choose(const struct http_request *request) {
   return NULL;
 }
 
-// A browser says whose page opens the connection, and sends the cookie whoever that is. So it must be ours.
-static bool same_origin(const struct http_request *request) {
-  const char *origin = http_request_header(request, "Origin"), *host = http_request_header(request, "Host");
-  if (!origin) return true;
-  const char *authority = strstr(origin, "://");
-  return authority && host && strcasecmp(authority + 3, host) == 0;
-}
-
 // On success, out_accept is what proves to the client that it was understood.
 static const struct subprotocol *check_handshake(const struct http_request *request, struct http_response *response,
                                                  char out_accept[WS_ACCEPT_BYTES]) {
@@ -67,19 +60,17 @@ static const struct subprotocol *check_handshake(const struct http_request *requ
     api_fail(response, 426, "upgrade_required", "Sec-WebSocket-Version must be 13");
   } else if (!key || !ws_accept(key, out_accept)) {
     api_fail(response, 400, "bad_handshake", "Sec-WebSocket-Key must be 16 bytes in base64");
-  } else if (!same_origin(request)) {
-    api_fail(response, 403, "foreign_origin", "a page of another site may not open this view");
   } else if (!chosen) {
     api_fail(response, 400, "bad_handshake", "Sec-WebSocket-Protocol must name muster.v1.json or muster.v1.protobuf");
   } else {
-    return chosen;
+    return api_same_origin(request, response) ? chosen : NULL;
   }
   return NULL;
 }
 
 void api_socket(struct gateway *gateway, struct http_request *request, struct http_response *response) {
   struct arrival arrival = {0};
-  char accept[WS_ACCEPT_BYTES], head[320];
+  char accept[WS_ACCEPT_BYTES], head[1280];
   const struct subprotocol *chosen = check_handshake(request, response, accept);
   if (!chosen || !view_open_query(gateway, request, response, &arrival.filter) ||
       !view_open_admit(gateway, request, response, &arrival.place)) {
@@ -88,8 +79,8 @@ void api_socket(struct gateway *gateway, struct http_request *request, struct ht
   arrival.protocol = chosen->protocol;
   snprintf(head, sizeof head,
            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-           "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: %s\r\n\r\n",
-           accept, chosen->name);
+           "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: %s\r\n" SAFE_HEADERS_DATA "%s\r\n",
+           accept, chosen->name, http_request_by_tls(request) ? SAFE_HEADERS_TLS : "");
   response->status = 101;
   view_open_attach(gateway, request, response, head, &arrival);
 }

@@ -15,6 +15,23 @@ static void add_team(cJSON *array, const struct snapshot_team *counts) {
   cJSON_AddItemToArray(array, team);
 }
 
+// A share link of one worker: how many others there are is not its holder's to know.
+static void add_worker(cJSON *array, const struct token *token) {
+  cJSON *team = cJSON_CreateObject();
+  cJSON_AddStringToObject(team, "team", token->teams[0]);
+  cJSON_AddStringToObject(team, "worker", token->worker);
+  cJSON_AddItemToArray(array, team);
+}
+
+static void answer(struct http_response *response, cJSON *root) {
+  char *json = cJSON_PrintUnformatted(root);
+  cJSON_Delete(root);
+  if (!json) abort();
+  buffer_append_string(&response->body, json);
+  free(json);
+  response->type = "application/json";
+}
+
 static int compare(const void *a, const void *b) {
   return strcmp(((const struct snapshot_team *)a)->name, ((const struct snapshot_team *)b)->name);
 }
@@ -43,24 +60,25 @@ void api_teams(struct gateway *gateway, struct http_request *request, struct htt
   struct snapshot_team *known;
   size_t known_count, count;
   if (!api_no_query(request, response)) return;
+  cJSON *root = cJSON_CreateObject(), *array = cJSON_AddArrayToObject(root, "teams");
+  if (*request->token.worker) {
+    add_worker(array, &request->token);
+    answer(response, root);
+    return;
+  }
   if (directory_teams(gateway->directory, &known, &known_count) != DIRECTORY_OK) {
+    cJSON_Delete(root);
     api_fail_unavailable(response, "Postgres is out of reach");
     return;
   }
   struct snapshot_team *teams = select_teams(&request->token, known, known_count, &count);
-  cJSON *root = cJSON_CreateObject(), *array = cJSON_AddArrayToObject(root, "teams");
   for (size_t i = 0; i < count; i++) {
     bool repeated = i > 0 && compare(&teams[i - 1], &teams[i]) == 0;  // a token may name a team twice
     if (!repeated) add_team(array, &teams[i]);
   }
-  char *json = cJSON_PrintUnformatted(root);
-  cJSON_Delete(root);
   free(teams);
   free(known);
-  if (!json) abort();
-  buffer_append_string(&response->body, json);
-  free(json);
-  response->type = "application/json";
+  answer(response, root);
 }
 
 bool api_team_allowed(struct gateway *gateway, const struct http_request *request, struct http_response *response) {

@@ -67,13 +67,19 @@ static bool start(struct gateway *gateway, struct http_request *request, struct 
   }
   response->detached = true;
   struct token_stamp stamp = token_stamp_of(&request->token);
-  tracks_send(gateway->tracks, history, door_detach(request->carrier), &stamp);
+  tracks_send(gateway->tracks, history, door_detach(request->carrier), &stamp, http_request_by_tls(request));
   return true;
 }
 
 void api_track(struct gateway *gateway, struct http_request *request, struct http_response *response) {
+  const char *only = request->token.worker;  // of a share link: the team's track is that of this worker, then
   struct history_range range = {.team = request->team, .worker = *request->worker ? request->worker : NULL};
+  if (!range.worker && *only) range.worker = only;
   if (!read_range(gateway, request, response, &range) || !api_team_allowed(gateway, request, response)) return;
+  if (range.worker && !token_may_see_worker(&request->token, range.worker)) {
+    api_fail(response, 403, "forbidden", "the token is not for the worker \"%s\"", range.worker);
+    return;
+  }
   if (!tracks_take_place(gateway->tracks)) {
     http_header(response, "Retry-After", "5");
     api_fail(response, 503, "busy", "this gateway is sending as many tracks as it may already");

@@ -13,6 +13,7 @@ struct arrival {
   enum view_protocol protocol;
   struct view_filter filter;
   const char *team;
+  const char *worker;        // the only one whom it may be shown; NULL: all of the team
   struct place *place;       // never NULL
   struct token_stamp stamp;  // of the token that has opened it
 };

@@ -68,7 +68,6 @@ bool assets_serve(const char *content_policy, const struct http_request *request
   http_header(response, "Cache-Control", "no-cache");
   if (file->gzip) http_header(response, "Vary", "Accept-Encoding");
   http_header(response, "Content-Security-Policy", content_policy);
-  http_header(response, "Referrer-Policy", "no-referrer");
   if (query_matches_etag(request->if_none_match, etag)) {
     response->status = 304;
     return true;

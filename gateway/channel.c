@@ -1,4 +1,4 @@
-// The team's state and its lanes.
+// The team's state, its lanes and its parts. Each function works on the channel's own lanes, and then on its parts.
 #include "channel.h"
 
 #include <stdlib.h>
@@ -20,6 +20,10 @@ void channel_free(struct channel *channel, enum close_reason reason) {
     next = lane->next;
     lane_free(lane, reason);
   }
+  for (struct channel *part = channel->parts, *next; part; part = next) {
+    next = part->next;
+    channel_free(part, reason);
+  }
   view_event_fini(&channel->source.partial_event);
   team_free(channel->source.team);
   numbers_fini(&channel->numbers);
@@ -29,6 +33,7 @@ void channel_free(struct channel *channel, enum close_reason reason) {
 size_t channel_viewers(const struct channel *channel) {
   size_t count = 0;
   for (const struct lane *lane = channel->lanes; lane; lane = lane->next) count += lane->count;
+  for (const struct channel *part = channel->parts; part; part = part->next) count += channel_viewers(part);
   return count;
 }
 
@@ -43,9 +48,31 @@ static struct lane *find_or_add_lane(struct channel *channel, struct stage *stag
   return lane;
 }
 
+static void follow(struct channel *part, const struct channel *whole) {
+  (void)team_mirror(part->source.team, whole->source.team, (struct slice){part->worker, strlen(part->worker)});
+}
+
+static struct channel *find_or_add_part(struct channel *channel, const char *worker) {
+  struct channel *part = channel->parts;
+  while (part && strcmp(part->worker, worker) != 0) part = part->next;
+  if (part) return part;
+  part = calloc(1, sizeof *part);
+  if (!part) abort();
+  strcpy(part->name, channel->name);
+  strncpy(part->worker, worker, IDENT_MAX_BYTES);
+  part->source.team = team_new(channel->name);
+  part->source.state = channel->source.state;
+  channel_set_partial(part, channel->source.partial);
+  follow(part, channel);
+  part->next = channel->parts;
+  channel->parts = part;
+  return part;
+}
+
 void channel_add_viewer(struct channel *channel, struct stage *stage, const struct arrival *arrival) {
-  struct lane *lane = find_or_add_lane(channel, stage, arrival->protocol, arrival->filter.interval_ms);
   channel->empty_ms = 0;
+  if (arrival->worker) channel = find_or_add_part(channel, arrival->worker);
+  struct lane *lane = find_or_add_lane(channel, stage, arrival->protocol, arrival->filter.interval_ms);
   lane_add(lane, arrival);
 }
 
@@ -77,6 +104,10 @@ bool channel_merge_batch(struct channel *channel, const void *bytes, size_t len,
 
 void channel_send_changes(struct channel *channel) {
   for (struct lane *lane = channel->lanes; lane; lane = lane->next) lane_changed(lane);
+  for (struct channel *part = channel->parts; part; part = part->next) {
+    follow(part, channel);
+    channel_send_changes(part);
+  }
 }
 
 void channel_become_live(struct channel *channel) {
@@ -87,6 +118,10 @@ void channel_become_live(struct channel *channel) {
     return;
   }
   for (struct lane *lane = channel->lanes; lane; lane = lane->next) lane_flush(lane);
+  for (struct channel *part = channel->parts; part; part = part->next) {
+    follow(part, channel);
+    channel_become_live(part);
+  }
 }
 
 void channel_set_partial(struct channel *channel, bool partial) {
@@ -102,12 +137,14 @@ void channel_set_partial(struct channel *channel, bool partial) {
       lane_begin_again(lane);
     }
   }
+  for (struct channel *part = channel->parts; part; part = part->next) channel_set_partial(part, partial);
 }
 
 void channel_become_stale(struct channel *channel) {
   if (channel->source.state == SOURCE_JOINING) return;
   channel->source.state = SOURCE_STALE;
   for (struct lane *lane = channel->lanes; lane; lane = lane->next) lane_tell_stale(lane);
+  for (struct channel *part = channel->parts; part; part = part->next) channel_become_stale(part);
 }
 
 void channel_heartbeat(struct channel *channel, uint64_t now_ms, uint64_t every_ms, struct view_event *heartbeat) {
@@ -116,10 +153,14 @@ void channel_heartbeat(struct channel *channel, uint64_t now_ms, uint64_t every_
     if (!heartbeat->as[0]) *heartbeat = view_event_heartbeat(clock_wall_us());
     lane_broadcast(lane, heartbeat);
   }
+  for (struct channel *part = channel->parts; part; part = part->next) {
+    channel_heartbeat(part, now_ms, every_ms, heartbeat);
+  }
 }
 
 void channel_bye(struct channel *channel, const struct view_event *events, size_t event_count) {
   for (struct lane *lane = channel->lanes; lane; lane = lane->next) lane_bye(lane, events, event_count);
+  for (struct channel *part = channel->parts; part; part = part->next) channel_bye(part, events, event_count);
 }
 
 void channel_drop_empty_lanes(struct channel *channel) {
@@ -131,5 +172,15 @@ void channel_drop_empty_lanes(struct channel *channel) {
     }
     *link = lane->next;
     lane_free(lane, CLOSE_GONE);
+  }
+  for (struct channel **link = &channel->parts; *link;) {
+    struct channel *part = *link;
+    channel_drop_empty_lanes(part);
+    if (part->lanes) {
+      link = &part->next;
+      continue;
+    }
+    *link = part->next;
+    channel_free(part, CLOSE_GONE);
   }
 }

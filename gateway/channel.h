@@ -3,6 +3,10 @@
 //
 // Joins are named by tickets. The answer to the newest ticket makes the channel live; an answer to an older one is
 // merged, which never hurts, but proves nothing: something was lost after it was asked for.
+//
+// Viewers who may see one worker only are in a part of the channel, which has a state of its own: a mirror of what the
+// channel's says of that worker. So whatever such a viewer gets (rows, versions, numbers, trackers, bases, and when),
+// it is made from a state that never knew anybody else. What happens to a channel happens to its parts.
 #ifndef MUSTER_CHANNEL_H
 #define MUSTER_CHANNEL_H
 
@@ -26,7 +30,9 @@ struct channel {
   struct source source;
   struct numbers numbers;
   struct lane *lanes;
+  struct channel *parts;  // linked by next; a part has none
   char name[IDENT_MAX_BYTES + 1];
+  char worker[IDENT_MAX_BYTES + 1];  // of a part: whom it shows
 };
 
 struct channel *channel_new(const char *name, int64_t stale_after_us);
@@ -54,7 +60,7 @@ void channel_become_stale(struct channel *channel);
 // For lanes to which nothing was sent for about `every_ms`. *heartbeat is made when the first needs it.
 void channel_heartbeat(struct channel *channel, uint64_t now_ms, uint64_t every_ms, struct view_event *heartbeat);
 void channel_bye(struct channel *channel, const struct view_event *events, size_t event_count);
-// Frees lanes that nobody is in.
+// Frees lanes that nobody is in, and parts without lanes.
 void channel_drop_empty_lanes(struct channel *channel);
 
 #endif

@@ -23,6 +23,7 @@
 #include "head.h"
 #include "jitter.h"
 #include "log.h"
+#include "safe_headers.h"
 
 #define BACKLOG 4096      // clients that the kernel keeps until we accept them; a storm fits in
 #define DEFER_ACCEPT_S 1  // a client that says nothing is not accepted for so long
@@ -124,12 +125,13 @@ static void let_leave(struct door *door, struct guest *guest) {
 
 static void refuse(struct door *door, struct guest *guest, enum door_refusal why) {
   const struct refusal *refusal = &refusals[why];
-  char body[256], retry[32] = "", answer[640];
+  char body[256], retry[32] = "", answer[1280];
   if (refusal->status == 503) snprintf(retry, sizeof retry, "Retry-After: %u\r\n", jitter_retry_after_s());
   int len =
       snprintf(body, sizeof body, "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}", refusal->code, refusal->message);
   len = snprintf(answer, sizeof answer,
-                 "HTTP/1.1 %d %s\r\nX-Content-Type-Options: nosniff\r\nContent-Type: application/json\r\n"
+                 "HTTP/1.1 %d %s\r\n" SAFE_HEADERS_DATA
+                 "Cache-Control: no-store\r\nContent-Type: application/json\r\n"
                  "Content-Length: %d\r\nConnection: close\r\n%s\r\n%s",
                  refusal->status, refusal->reason, len, retry, body);
   (void)!send(guest->fd, answer, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);

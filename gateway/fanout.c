@@ -52,7 +52,7 @@ struct order {
   enum heal_reason reason;
   struct team *state;
   uv_sem_t *done;
-  char team[IDENT_MAX_BYTES + 1];
+  char team[IDENT_MAX_BYTES + 1], worker[IDENT_MAX_BYTES + 1];  // worker: ATTACH
 };
 
 struct fanout {
@@ -331,12 +331,17 @@ _Static_assert(offsetof(struct order, kind) == offsetof(struct live_batch, kind)
 
 // ---- the tick and the sockets ----
 
+static void look_at_tokens(struct fanout *fanout, struct channel *channel) {
+  for (struct lane *lane = channel->lanes; lane; lane = lane->next) expiry_look(&fanout->expiry, lane);
+  for (struct channel *part = channel->parts; part; part = part->next) look_at_tokens(fanout, part);
+}
+
 static void tend(struct fanout *fanout, struct channel *channel) {
   // Without NATS nobody can be heard: that is said of the view as a whole, not of each worker.
   bool live = channel->source.state == SOURCE_LIVE;
   if (live && team_expire(channel->source.team, clock_mono_us())) mark_dirty(fanout, channel);
   if (channel->wanted) ask_soon(fanout, channel);
-  for (struct lane *lane = channel->lanes; lane; lane = lane->next) expiry_look(&fanout->expiry, lane);
+  look_at_tokens(fanout, channel);
   channel_drop_empty_lanes(channel);
   if (!channel->empty_ms && channel_viewers(channel) == 0) channel->empty_ms = uv_now(&fanout->loop);
 }
@@ -454,6 +459,10 @@ void fanout_attach(struct fanout *fanout, const struct arrival *arrival) {
   struct order *order = new_order(LETTER_ATTACH, arrival->team);
   order->arrival = *arrival;
   order->arrival.team = order->team;
+  if (arrival->worker) {
+    strncpy(order->worker, arrival->worker, IDENT_MAX_BYTES);
+    order->arrival.worker = order->worker;
+  }
   mailbox_post(&fanout->mailbox, &order->letter);
 }
 

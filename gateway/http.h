@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <strings.h>
 
 #include "buffer.h"
 #include "peers.h"
@@ -21,6 +22,7 @@ struct http_request {
   char worker[IDENT_MAX_BYTES + 1];  // {worker} of the path, "" if it has none
   struct token token;                // of routes that want one
   uint64_t token_hash;               // names that token
+  bool shared;                       // below /api/v1/shared/: a share link's, with a cookie of its own
   struct peer client;                // whose request it is: the peer, or whom the edge speaks for
   void *connection;                  // CivetWeb's, for http_request_header
   struct carrier *carrier;           // for door_detach
@@ -35,6 +37,11 @@ struct http_response {
   size_t fixed_len;
   bool detached;  // the socket has a new owner: nothing is to be sent
 };
+
+// Whether the edge says that the client came by TLS.
+static inline bool http_request_by_tls(const struct http_request *request) {
+  return request->forwarded_proto && strcasecmp(request->forwarded_proto, "https") == 0;
+}
 
 // Any other header; NULL if it is absent.
 const char *http_request_header(const struct http_request *request, const char *name);

@@ -1,4 +1,4 @@
-// One table. Order of refusal: path, method, token, role, and then whatever the handler looks at.
+// One table. Order of refusal: path, method, origin, token, role, and then whatever the handler looks at.
 #include "routes.h"
 
 #include <string.h>
@@ -10,7 +10,11 @@
 #include "hash.h"
 #include "query.h"
 
-enum access { OPEN, TOKEN };
+enum access {
+  OPEN,
+  TOKEN,    // also of a share link
+  MANAGER,  // of a manager or an admin
+};
 
 struct route {
   const char *method;
@@ -24,6 +28,7 @@ static const struct route routes[] = {
     {"GET", "/readyz", OPEN, api_readyz},
     {"GET", "/metrics", OPEN, api_metrics},
     {"GET", "/api/v1/config", OPEN, api_config},
+    {"GET", "/api/v1/session", TOKEN, api_session_get},
     {"POST", "/api/v1/session", TOKEN, api_session_set},
     {"DELETE", "/api/v1/session", OPEN, api_session_clear},
     {"GET", "/api/v1/teams", TOKEN, api_teams},
@@ -32,8 +37,9 @@ static const struct route routes[] = {
     {"GET", "/api/v1/teams/{team}/socket", TOKEN, api_socket},
     {"GET", "/api/v1/teams/{team}/track", TOKEN, api_track},
     {"GET", "/api/v1/teams/{team}/workers/{worker}/track", TOKEN, api_track},
-    {"GET", "/api/v1/cluster", TOKEN, api_cluster},
+    {"GET", "/api/v1/cluster", MANAGER, api_cluster},
 };
+#define API "/api/v1/"
 #define ROUTES (sizeof routes / sizeof *routes)
 
 // The parts of a path that stand for {team} and {worker}; they are no ids yet.
@@ -57,8 +63,29 @@ static bool matches(const char *pattern, const char *path, struct holes *out_hol
   return !*path;
 }
 
+// The same routes are below SHARE_PATH, for the cookie of a share link.
+static bool is_for(const struct route *route, const struct http_request *request, struct holes *out_holes) {
+  if (!request->shared) return matches(route->pattern, request->path, out_holes);
+  if (strncmp(route->pattern, API, strlen(API)) != 0) return false;
+  return matches(route->pattern + strlen(API), request->path + strlen(SHARE_PATH), out_holes);
+}
+
+static bool check_role(const struct route *route, const struct http_request *request, struct http_response *response) {
+  enum token_role role = request->token.role;
+  if (role == TOKEN_WORKER) {
+    api_fail(response, 403, "forbidden", "a worker's token is for its device only");
+  } else if (role == TOKEN_VIEWER && route->access == MANAGER) {
+    api_fail(response, 403, "forbidden", "a share link is for looking only");
+  } else if (role != TOKEN_VIEWER && request->shared) {
+    api_fail(response, 403, "forbidden", "these paths are for share links only");
+  } else {
+    return true;
+  }
+  return false;
+}
+
 static bool authorize(struct gateway *gateway, struct http_request *request, struct http_response *response) {
-  const char *text = "";
+  const char *text = "", *cookie = request->shared ? SHARE_COOKIE : SESSION_COOKIE;
   size_t len = 0;
   if (request->authorization) {
     if (strncasecmp(request->authorization, "Bearer ", 7) == 0) {
@@ -66,7 +93,7 @@ static bool authorize(struct gateway *gateway, struct http_request *request, str
       text += strspn(text, " ");
       len = strlen(text);
     }
-  } else if (!query_cookie(request->cookie, "muster_token", &text, &len)) {
+  } else if (!query_cookie(request->cookie, cookie, &text, &len)) {
     http_header(response, "WWW-Authenticate", "Bearer");
     api_fail(response, 401, "token_missing", "no token was sent");
     return false;
@@ -84,10 +111,6 @@ static bool authorize(struct gateway *gateway, struct http_request *request, str
     return false;
   }
   request->token_hash = hash_bytes(text, len);
-  if (request->token.role == TOKEN_WORKER) {
-    api_fail(response, 403, "forbidden", "a worker's token is for its device only");
-    return false;
-  }
   return true;
 }
 
@@ -118,7 +141,8 @@ static bool take_id(struct slice id, char out[IDENT_MAX_BYTES + 1]) {
 
 static void answer_route(struct gateway *gateway, const struct route *route, struct http_request *request,
                          struct http_response *response, const struct holes *holes) {
-  if (route->access == TOKEN && !authorize(gateway, request, response)) return;
+  if (strcmp(route->method, "GET") != 0 && !api_same_origin(request, response)) return;
+  if (route->access != OPEN && !(authorize(gateway, request, response) && check_role(route, request, response))) return;
   if (holes->team.len && !take_id(holes->team, request->team)) {
     api_fail(response, 404, "unknown_team", "a team's name is 1 to 64 letters, digits, '-' and '_'");
   } else if (holes->worker.len && !take_id(holes->worker, request->worker)) {
@@ -132,11 +156,12 @@ void routes_answer(struct gateway *gateway, struct http_request *request, struct
   struct holes holes;
   char allowed[32] = "";
   response->status = 200;
+  request->shared = strncmp(request->path, SHARE_PATH, strlen(SHARE_PATH)) == 0;
   // HEAD is answered as GET is; the server leaves the body out. What is sent by
   // another thread than the server's, a stream or a track, has no head alone.
   const char *method = strcmp(request->method, "HEAD") == 0 ? "GET" : request->method;
   for (size_t i = 0; i < ROUTES; i++) {
-    if (!matches(routes[i].pattern, request->path, &holes)) continue;
+    if (!is_for(&routes[i], request, &holes)) continue;
     bool detaches =
         routes[i].handler == api_stream || routes[i].handler == api_socket || routes[i].handler == api_track;
     bool head_of_stream = method != request->method && detaches;

@@ -21,6 +21,7 @@
 #include "head.h"
 #include "log.h"
 #include "routes.h"
+#include "safe_headers.h"
 
 // They wait for Postgres and for the fan-out, never for a client.
 #define WORKERS 16
@@ -47,13 +48,26 @@ static void count(struct gateway *gateway, int status) {
   metric_add(gateway->metrics.door.http[class >= 1 && class <= 5 ? class : 0], 1);
 }
 
-static void send_response(struct carrier *carrier, const struct http_response *response, bool with_body, bool keep) {
+static bool says(const struct http_response *response, const char *name) {
+  return response->header.len > 0 && memmem(response->header.data, response->header.len, name, strlen(name));
+}
+
+// What a handler does not say of itself: that the answer is no page, and not to be kept.
+static void append_defaults(struct buffer *out, const struct http_response *response, bool tls) {
+  bool page = says(response, "Content-Security-Policy: ");
+  buffer_append_string(out, page ? SAFE_HEADERS : SAFE_HEADERS_DATA);
+  if (tls) buffer_append_string(out, SAFE_HEADERS_TLS);
+  if (!says(response, "Cache-Control: ")) buffer_append_string(out, "Cache-Control: no-store\r\n");
+}
+
+static void send_response(struct carrier *carrier, const struct http_response *response, bool tls, bool with_body,
+                          bool keep) {
   const void *body = response->fixed ? response->fixed : response->body.data;
   size_t len = response->fixed ? response->fixed_len : response->body.len;
   bool has_length = response->status != 204 && response->status != 304;
   struct buffer out = {0};
-  buffer_printf(&out, "HTTP/1.1 %d %s\r\nX-Content-Type-Options: nosniff\r\n", response->status,
-                reason_of(response->status));
+  buffer_printf(&out, "HTTP/1.1 %d %s\r\n", response->status, reason_of(response->status));
+  append_defaults(&out, response, tls);
   if (response->type) buffer_printf(&out, "Content-Type: %s\r\n", response->type);
   if (has_length) buffer_printf(&out, "Content-Length: %zu\r\n", len);
   if (!keep) buffer_append_string(&out, "Connection: close\r\n");
@@ -163,7 +177,9 @@ static int on_request(struct mg_connection *connection) {
   routes_answer(server->gateway, &request, &response);
   count(server->gateway, response.status);
   note_refusal(server, &request, response.status);
-  if (!response.detached) send_response(carrier, &response, strcmp(request.method, "HEAD") != 0, keep);
+  if (!response.detached) {
+    send_response(carrier, &response, http_request_by_tls(&request), strcmp(request.method, "HEAD") != 0, keep);
+  }
   int status = response.status;
   http_response_fini(&response);
   token_fini(&request.token);
@@ -181,7 +197,7 @@ static int on_error(struct mg_connection *connection, int status, const char *me
   if (!carrier) return 0;
   api_fail(&response, status, status == 404 ? "not_found" : "bad_request", "%s", reason_of(status));
   count(server->gateway, status);
-  send_response(carrier, &response, true, false);
+  send_response(carrier, &response, false, true, false);
   http_response_fini(&response);
   door_leave(carrier, &(struct door_end){.reusable = false});
   return 0;

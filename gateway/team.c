@@ -279,6 +279,28 @@ bool team_merge_team(struct team *team, const struct team *from) {
   return any;
 }
 
+// Of one taken_at there is one position.
+static bool is_as(const struct team *team, const struct worker *w, const struct team *of, const struct worker *other) {
+  struct slice by = tracker_of(team, w), by_other = tracker_of(of, other);
+  if (w->position.has != other->position.has || w->position.taken_at_us != other->position.taken_at_us) return false;
+  if (w->online != other->online || w->stale != other->stale) return false;
+  return by.len == by_other.len && memcmp(by.data, by_other.data, by.len) == 0;
+}
+
+bool team_mirror(struct team *team, const struct team *of, struct slice worker) {
+  const struct worker *other = find(of, worker);
+  bool added;
+  if (!other) return false;
+  struct worker *w = find_or_add(team, worker, &added);
+  if (!added && is_as(team, w, of, other)) return false;
+  w->position = other->position;
+  w->online = other->online;
+  w->stale = other->stale;
+  w->tracker = find_or_add_tracker(team, tracker_of(of, other));
+  mark_changed(team, w);
+  return true;
+}
+
 struct team *team_copy(const struct team *team) {
   struct team *copy = team_new(team->name);
   team_merge_team(copy, team);

@@ -54,6 +54,9 @@ bool team_merge_presence(struct team *team, struct slice worker, bool online, in
 // Both parts of an update that came in a batch of this tracker.
 bool team_merge_update(struct team *team, const struct update *update, struct slice tracker, int64_t heard_us);
 bool team_merge_team(struct team *team, const struct team *from);
+// Makes `team` show of this worker what `of` shows, and leaves out everybody else; false if that changes nothing. The
+// team is for this only: it does not age, and nothing else is merged into it.
+bool team_mirror(struct team *team, const struct team *of, struct slice worker);
 // As it is shown now; the copy does not age.
 struct team *team_copy(const struct team *team);
 

@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "safe_headers.h"
 #include "view_json.h"
 
 #define CHUNK_BYTES 65536
@@ -34,6 +35,7 @@ struct track {
   struct history *history;
   struct buffer out;  // a chunk's head, and features
   int fd;
+  bool tls;
   struct token_stamp stamp;
   int64_t looked_us;  // at the token, monotonic
   int64_t positions;
@@ -139,10 +141,12 @@ static enum track_end send_body(struct track *track) {
 static enum track_end send_track(struct track *track) {
   static const char head[] =
       "HTTP/1.1 200 OK\r\nContent-Type: application/geo+json\r\nTransfer-Encoding: chunked\r\n"
-      "Cache-Control: no-store\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n\r\n";
+      "Cache-Control: no-store\r\nConnection: close\r\n" SAFE_HEADERS_DATA;
+  static const char tls_end[] = SAFE_HEADERS_TLS "\r\n";
   int bytes = SEND_BUFFER_BYTES;
   (void)setsockopt(track->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
   enum track_end end = push(track, head, sizeof head - 1);
+  if (end == TRACK_WHOLE) end = track->tls ? push(track, tls_end, sizeof tls_end - 1) : push(track, "\r\n", 2);
   return end == TRACK_WHOLE ? send_body(track) : end;
 }
 
@@ -163,11 +167,11 @@ static void *run(void *context) {
   return NULL;
 }
 
-void tracks_send(struct tracks *tracks, struct history *history, int fd, const struct token_stamp *stamp) {
+void tracks_send(struct tracks *tracks, struct history *history, int fd, const struct token_stamp *stamp, bool tls) {
   struct track *track = calloc(1, sizeof *track);
   pthread_t thread;
   if (!track) abort();
-  *track = (struct track){.tracks = tracks, .history = history, .fd = fd, .stamp = *stamp};
+  *track = (struct track){.tracks = tracks, .history = history, .fd = fd, .stamp = *stamp, .tls = tls};
   if (pthread_create(&thread, NULL, run, track) == 0) {
     pthread_detach(thread);
     return;

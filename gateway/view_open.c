@@ -79,6 +79,7 @@ bool view_open_admit(struct gateway *gateway, const struct http_request *request
 void view_open_attach(struct gateway *gateway, const struct http_request *request, struct http_response *response,
                       const char *head, struct arrival *arrival) {
   arrival->team = request->team;
+  arrival->worker = *request->token.worker ? request->token.worker : NULL;
   arrival->stamp = token_stamp_of(&request->token);
   arrival->fd = door_detach(request->carrier);
   response->detached = true;

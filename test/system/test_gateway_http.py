@@ -50,7 +50,7 @@ def admin(stack):
     ("GET", "/api/v2/teams", 404, "not_found"),
     ("GET", "/../../etc/passwd", 404, "not_found"),
     ("POST", "/api/v1/teams", 405, "method_not_allowed"),
-    ("GET", "/api/v1/session", 405, "method_not_allowed"),
+    ("PUT", "/api/v1/session", 405, "method_not_allowed"),
     ("HEAD", "/api/v1/teams/team-1/stream", 405, None),
     ("DELETE", "/", 405, "method_not_allowed"),
 ])

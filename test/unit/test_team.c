@@ -201,6 +201,71 @@ static void test_order_and_repetition_do_not_matter(void **state) {
   }
 }
 
+// A mirror of one worker has exactly that worker's row at any time, and its bytes do not depend on anybody else.
+static void test_a_mirror_shows_one_worker_and_nothing_of_others(void **state) {
+  (void)state;
+  const unsigned only = 3;
+  for (unsigned seed = 1; seed <= 40; seed++) {
+    srand(seed);
+    struct team *whole = team_new("team-1"), *mirror = team_new("team-1");
+    struct model models[WORKERS] = {0};
+    struct screen whole_screen = {0}, screen = {0};
+    team_watch(whole, 1000000, 0);
+    for (int step = 0; step < 500; step++) {
+      uint64_t before = team_version(mirror);
+      char row[sizeof *screen.rows];
+      memcpy(row, screen.rows[only], sizeof row);
+      random_operation(whole, models);
+      if (step % 50 == 49) team_expire(whole, (step / 50 + 2) * 1000000LL);
+      bool changed = team_mirror(mirror, whole, text(worker_name(only)));
+      assert_true(changed == (team_version(mirror) > before));
+      bring_up(&whole_screen, whole);
+      bring_up(&screen, mirror);
+      assert_true(changed == (strcmp(row, screen.rows[only]) != 0));
+      assert_string_equal(screen.rows[only], whole_screen.rows[only]);
+      assert_int_equal(team_count(mirror), models[only].known);
+      for (unsigned i = 0; i < WORKERS; i++) assert_true(i == only || !*screen.rows[i]);
+    }
+    team_free(whole);
+    team_free(mirror);
+  }
+}
+
+// The bytes of a viewer's frames over each protocol, after the team has lived with others, and alone.
+static void test_a_mirrors_bytes_are_those_of_a_worker_who_is_alone(void **state) {
+  (void)state;
+  for (int protocol = 0; protocol < VIEW_PROTOCOLS; protocol++) {
+    struct view_frame *frames[2][2];
+    for (int crowded = 0; crowded < 2; crowded++) {
+      struct team *whole = team_new("team-1"), *mirror = team_new("team-1");
+      for (unsigned i = 0; crowded && i < WORKERS - 1; i++) {
+        struct position elsewhere = {
+            .taken_at_us = 5 + i, .longitude_e7 = -700000000, .has = POSITION_HAS_ALL_REQUIRED};
+        team_merge_presence(whole, text(worker_name(i)), true, 5, text("tracker-of-others"), 0);
+        team_merge_position(whole, text(worker_name(i)), &elsewhere, 0);
+        team_mirror(mirror, whole, text(worker_name(WORKERS - 1)));
+      }
+      for (int64_t k = 0; k < 2; k++) {
+        struct position position = position_at(1000 + k);
+        team_merge_presence(whole, text(worker_name(WORKERS - 1)), true, 7, text("tracker-1"), 0);
+        team_merge_position(whole, text(worker_name(WORKERS - 1)), &position, 0);
+        assert_true(team_mirror(mirror, whole, text(worker_name(WORKERS - 1))));
+        assert_false(team_mirror(mirror, whole, text(worker_name(WORKERS - 1))));
+        frames[crowded][k] =
+            team_frame(mirror, (enum view_protocol)protocol, k ? frames[crowded][0]->version : 0, now_us);
+      }
+      team_free(whole);
+      team_free(mirror);
+    }
+    for (int k = 0; k < 2; k++) {
+      assert_int_equal(frames[0][k]->len, frames[1][k]->len);
+      assert_memory_equal(frames[0][k]->data, frames[1][k]->data, frames[0][k]->len);
+      view_frame_unref(frames[0][k]);
+      view_frame_unref(frames[1][k]);
+    }
+  }
+}
+
 static void test_offline_ends_only_the_session_it_names(void **state) {
   (void)state;
   struct team *team = team_new("team-1");
@@ -448,6 +513,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_viewers_at_any_time_see_the_state),
       cmocka_unit_test(test_order_and_repetition_do_not_matter),
+      cmocka_unit_test(test_a_mirror_shows_one_worker_and_nothing_of_others),
+      cmocka_unit_test(test_a_mirrors_bytes_are_those_of_a_worker_who_is_alone),
       cmocka_unit_test(test_offline_ends_only_the_session_it_names),
       cmocka_unit_test(test_what_changes_nothing_makes_no_version),
       cmocka_unit_test(test_frames_are_shared_while_nothing_changes),
