@@ -238,6 +238,7 @@ static void wait_for_end(struct gateway *g, const sigset_t *signals) {
 // Viewers are told to go elsewhere, spread over some seconds; REST is answered until the proxy has noticed.
 static void drain(struct gateway *g, struct server *server) {
   g->draining = true;
+  revocation_log_end(g->revocations);
   if (server) fanout_drain(g->fanout);
   if (server) clock_sleep_ms(DRAIN_MS);
   server_stop(server);

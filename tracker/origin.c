@@ -56,6 +56,6 @@ bool origin_admit(struct conn *conn, const struct peers *peers) {
 void origin_refused(const struct conn *conn, Muster__ErrorCode code) {
   static struct log_limit limit;
   if (!log_limit_pass(&limit, clock_mono_us())) return;
-  const ProtobufCEnumValue *value = protobuf_c_enum_descriptor_get_value(&muster__error_code__descriptor, code);
+  const ProtobufCEnumValue *value = protobuf_c_enum_descriptor_get_value(&muster__error_code__descriptor, (int)code);
   log_info("device_refused", "source=%s code=%s", PEER_TEXT(&conn->source), value ? value->name : "?");
 }

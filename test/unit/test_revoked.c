@@ -34,7 +34,13 @@ static enum token_status admit(enum token_role role, const char *subject, const 
                                struct token_stamp *out_stamp) {
   static const char *const teams[] = {"team-1"};
   struct token_signer signer = {TOKEN_HS256, "", KEY};
-  struct token_order order = {subject, id, role, teams, 1, issued_s, 0, NOW + 100};
+  struct token_order order = {.subject = subject,
+                              .id = id,
+                              .role = role,
+                              .teams = teams,
+                              .team_count = 1,
+                              .issued_s = issued_s,
+                              .expires_s = NOW + 100};
   char *text = token_sign(&signer, &order);
   struct token token;
   enum token_status status = token_guard_admit(&guard, text, strlen(text), NOW, &token);
