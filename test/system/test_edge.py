@@ -15,7 +15,7 @@ import pytest
 
 from devices import Device, frame, now_us, position, worker_token
 from stack import EDGE_ADDRESS, free_ports
-from views import PROGRAMS, Stack, View, error_code, fetch, metrics, wait_for
+from views import PROGRAMS, Stack, error_code, fetch, metrics, trusting, wait_for
 
 TEAM = "team-1"
 HERE = Path(__file__).resolve().parent
@@ -45,14 +45,6 @@ def limited(tmp_path_factory):
         assert here.down() == [], "programs had to be killed"
     finally:
         here.down()
-
-
-def trusting(stack, *alpn):
-    """A client's context that trusts the development authority and nobody else."""
-    context = ssl.create_default_context(cafile=stack.authority)
-    if alpn:
-        context.set_alpn_protocols(alpn)
-    return context
 
 
 def connect(stack, port="https", context=None, source=None):

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -36,6 +37,14 @@ def fetch(url, token=None, method="GET", headers=None):
             return answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.headers, error.read()
+
+
+def trusting(stack, *alpn):
+    """A client's context that trusts the development authority and nobody else."""
+    context = ssl.create_default_context(cafile=stack.authority)
+    if alpn:
+        context.set_alpn_protocols(alpn)
+    return context
 
 
 def error_code(answer):
@@ -75,6 +84,7 @@ class View:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(15)
         self.socket.connect((address.hostname, address.port))
+        self.socket = self._secured(self.socket)
         self.team, self.seen = team, []  # seen: the newest events, for the message of a TimeoutError
         head = (f"GET /api/v1/teams/{team}/{self.path}{query} HTTP/1.1\r\nHost: {address.netloc}\r\n"
                 f"Authorization: Bearer {token}\r\n{self._headers()}\r\n")
@@ -86,6 +96,10 @@ class View:
 
     def _headers(self):
         return ""
+
+    def _secured(self, sock):
+        """For views by TLS."""
+        return sock
 
     def _deadline(self):
         return time.monotonic() + self.patience_s
