@@ -89,7 +89,9 @@ class Process:
 
     def exit_status(self):
         """As Popen.returncode: None while it runs, or if it was not our child."""
-        return self.popen.poll() if self.popen else None
+        if not self.popen or self.alive():
+            return None
+        return self.popen.wait(10)  # a main thread is gone a little before the others are
 
     def signal(self, number):
         if self.alive():
