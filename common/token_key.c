@@ -1,5 +1,5 @@
 // Signatures through OpenSSL. libjwt could check them too, but reads the PEM anew each time, which takes ten times as
-// long as the check itself: 290 µs instead of 30 for RS256, while thousands of devices wait to be let in.
+// long as the check itself: 290 µs instead of 22 for RS256, while thousands of devices wait to be let in.
 #include "token_key.h"
 
 #include <openssl/bio.h>

@@ -1,4 +1,5 @@
 // token_keys.c and token_key.c: which key a token is checked with, and that it is never the token's choice.
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -174,6 +175,47 @@ static void a_signature_can_be_written_in_one_way_only(void **state) {
   token_keys_free(keys);
 }
 
+// ---- stacks ----
+
+#define HTTP_STACK_BYTES (100 * 1024)  // CivetWeb's
+
+struct errand {
+  struct token_keys *keys;
+  char *text;
+  enum token_status status;
+};
+
+static void *run_errand(void *context) {
+  struct errand *errand = context;
+  struct token token;
+  errand->status = token_verify(errand->keys, errand->text, strlen(errand->text), NOW, &token);
+  if (errand->status == TOKEN_OK) token_fini(&token);
+  return NULL;
+}
+
+static void the_largest_key_fits_on_the_stack_of_an_http_thread(void **state) {
+  static struct key_pair largest;
+  pthread_attr_t small;
+  pthread_t thread;
+  (void)state;
+  key_pair_rsa(TOKEN_RSA_MAX_BITS, &largest);
+  put("a.rs256", largest.public);
+  put("b.es256", ec.public);
+  struct token_keys *keys = keys_of("", folder);
+  struct errand errands[] = {{.keys = keys, .text = sign(TOKEN_RS256, "a", largest.private)},
+                             {.keys = keys, .text = sign(TOKEN_ES256, "b", ec.private)}};
+  pthread_attr_init(&small);
+  assert_int_equal(pthread_attr_setstacksize(&small, HTTP_STACK_BYTES), 0);
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(pthread_create(&thread, &small, run_errand, &errands[i]), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(errands[i].status, TOKEN_OK);
+    free(errands[i].text);
+  }
+  pthread_attr_destroy(&small);
+  token_keys_free(keys);
+}
+
 // ---- folders that are wrong ----
 
 static void what_is_no_good_key_is_refused_by_name(void **state) {
@@ -270,6 +312,7 @@ int main(void) {
       TEST(a_kid_means_one_key_and_none_means_the_one_without),
       TEST(a_public_key_is_no_secret_to_sign_with),
       TEST(a_signature_can_be_written_in_one_way_only),
+      TEST(the_largest_key_fits_on_the_stack_of_an_http_thread),
       TEST(what_is_no_good_key_is_refused_by_name),
       TEST(two_keys_of_one_kid_are_refused),
       TEST(hidden_files_are_passed_over_and_no_key_is_a_fault),
