@@ -165,8 +165,8 @@ unit: $(UNIT_TESTS:%=$(BUILD)/test/test_%) $(BUILD)/test/muster-model
 
 # Parsers held against any bytes by clang's libFuzzer, in a build of their own; docs/testing.md. FUZZ_SECONDS is for each
 # target; instead of it, FUZZ_RUNS with a SEED does the same runs each time. What is found stays in build/fuzz/<target>.
-FUZZ := answer device event_stream frame head message_stream position query scenario time_text token trace tracker_message \
-  update view_filter watch_frame watch_proto ws
+FUZZ := answer device event_stream frame head message_stream position proxy query scenario time_text token trace \
+  tracker_message update view_filter watch_frame watch_proto ws
 TARGETS ?= $(FUZZ)
 FUZZ_SECONDS ?= 60
 FUZZ_RUNS ?=
@@ -176,8 +176,8 @@ FUZZ_FLAGS = -seed=$(or $(SEED),$(if $(FUZZ_RUNS),1,0)) $(if $(FUZZ_RUNS),-runs=
 PARSERS := common/decimal common/frame common/ident common/position common/token common/token_scan common/update \
   common/wire gateway/head gateway/query gateway/time_text gateway/view_filter gateway/ws simulator/answer \
   simulator/device_message simulator/event_stream simulator/message_stream simulator/scenario simulator/trace \
-  simulator/watch_frame simulator/watch_proto tracker/message
-PARSERS_USE := common/buffer common/token_key common/token_keys
+  simulator/watch_frame simulator/watch_proto tracker/message tracker/proxy
+PARSERS_USE := common/buffer common/peers common/token_key common/token_keys
 $(BUILD)/libparsers.a: $(PARSERS:%=$(BUILD)/%.o) $(PARSERS_USE:%=$(BUILD)/%.o) $(PROTO_OBJECTS) Makefile
 	$(SAY) AR $@
 	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
@@ -193,7 +193,7 @@ fuzz:
 	@for target in $(TARGETS); do test/fuzz/run.sh $(BUILD)/fuzz $$target $(FUZZ_FLAGS) || exit 1; done
 
 # Lines of the parsers that their unit tests and the committed inputs of the fuzz targets run, by gcov; 95 % at least.
-COVERAGE_TESTS := answer decimal device_message event_stream frame head ident message_stream position query scenario session \
+COVERAGE_TESTS := answer decimal device_message event_stream frame head ident message_stream position proxy query scenario session \
   revoked time_text token token_keys trace update view_filter watch watch_proto wire ws
 $(BUILD)/bin/replay_%: $(BUILD)/test/fuzz/fuzz_%.o $(BUILD)/test/fuzz/replay.o $(BUILD)/libparsers.a
 	@mkdir -p $(@D)
