@@ -19,6 +19,11 @@ const char *subject_revoked(char *out, const char *kind, const unsigned char *di
   return out;
 }
 
+const char *subject_share(char *out, const char *team, const char *id) {
+  snprintf(out, SUBJECT_BYTES, "muster.share.%s.%s", team, id);
+  return out;
+}
+
 const char *subject_replica(char *out, const char *kind, const char *id) {
   snprintf(out, SUBJECT_BYTES, "muster.replica.%s.%s", kind, id);
   return out;

@@ -22,6 +22,9 @@ void api_positions(struct gateway *gateway, struct http_request *request, struct
 void api_socket(struct gateway *gateway, struct http_request *request, struct http_response *response);
 void api_stream(struct gateway *gateway, struct http_request *request, struct http_response *response);
 void api_track(struct gateway *gateway, struct http_request *request, struct http_response *response);
+void api_shares_make(struct gateway *gateway, struct http_request *request, struct http_response *response);
+void api_shares_list(struct gateway *gateway, struct http_request *request, struct http_response *response);
+void api_shares_revoke(struct gateway *gateway, struct http_request *request, struct http_response *response);
 void api_cluster(struct gateway *gateway, struct http_request *request, struct http_response *response);
 void api_healthz(struct gateway *gateway, struct http_request *request, struct http_response *response);
 void api_readyz(struct gateway *gateway, struct http_request *request, struct http_response *response);

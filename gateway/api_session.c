@@ -7,6 +7,7 @@
 
 #include "api.h"
 #include "clock.h"
+#include "time_text.h"
 
 static void set_cookie(const struct http_request *request, struct http_response *response, const char *value,
                        int64_t max_age_s) {
@@ -41,7 +42,10 @@ void api_session_get(struct gateway *gateway, struct http_request *request, stru
   if (!api_no_query(request, response)) return;
   cJSON *root = cJSON_CreateObject();
   cJSON_AddStringToObject(root, "role", token_role_name(token->role));
-  cJSON_AddNumberToObject(root, "expires_s", (double)token->expires_s);
+  char expires_at[TIME_TEXT_BYTES];
+  time_text_format(expires_at,
+                   token->expires_s < TIME_TEXT_MAX_US / 1000000 ? token->expires_s * 1000000 : TIME_TEXT_MAX_US);
+  cJSON_AddStringToObject(root, "expires_at", expires_at);
   if (token->role == TOKEN_VIEWER) cJSON_AddStringToObject(root, "team", token->teams[0]);
   if (*token->worker) cJSON_AddStringToObject(root, "worker", token->worker);
   char *json = cJSON_PrintUnformatted(root);

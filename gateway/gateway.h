@@ -15,6 +15,7 @@
 #include "places.h"
 #include "replicas.h"
 #include "revocation_log.h"
+#include "share_log.h"
 #include "token_guard.h"
 #include "tracks.h"
 
@@ -24,8 +25,8 @@ struct gateway_config {
       *log_level;
   char *token_keys;
   long max_viewers, max_viewers_per_team, max_viewers_per_token;
-  long interval_ms, linger_ms, stall_ms, stale_after_ms, track_places, track_max_days, compare_interval_s,
-      backlog_bytes;
+  long interval_ms, linger_ms, stall_ms, stale_after_ms, track_places, track_max_days, share_max_days,
+      compare_interval_s, backlog_bytes;
 };
 
 struct gateway {
@@ -34,6 +35,7 @@ struct gateway {
   struct files files;
   struct token_guard guard;
   struct revocation_log *revocations;
+  struct share_log *shares;
   struct metrics *registry;
   struct gateway_metrics metrics;
   struct replicas *replicas;

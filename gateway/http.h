@@ -20,6 +20,7 @@ struct http_request {
   const char *authorization, *cookie, *if_none_match, *accept_encoding, *forwarded_proto;  // headers, NULL if absent
   char team[IDENT_MAX_BYTES + 1];                                                          // {team} of the path
   char worker[IDENT_MAX_BYTES + 1];  // {worker} of the path, "" if it has none
+  char share[IDENT_MAX_BYTES + 1];   // {share} of the path
   struct token token;                // of routes that want one
   uint64_t token_hash;               // names that token
   bool shared;                       // below /api/v1/shared/: a share link's, with a cookie of its own

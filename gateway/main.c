@@ -13,6 +13,7 @@
 #include "log.h"
 #include "nats_url.h"
 #include "server.h"
+#include "snapshot.h"
 #include "subject.h"
 #include "token_guard.h"
 
@@ -64,6 +65,8 @@ static const struct setting settings[] = {
     {"track-places", SETTING_INT, FIELD(track_places), "2", 1, 64,
      .help = "so many tracks are sent at once; whoever wants another is told to come back"},
     {"track-max-days", SETTING_INT, FIELD(track_max_days), "31", 1, 36525, .help = "the longest range of a track"},
+    {"share-max-days", SETTING_INT, FIELD(share_max_days), "30", 0, SHARE_LONGEST_DAYS,
+     .help = "a manager's link to a team, or to one worker of it, is good for so long at most; 0: no links are made"},
     {"log-level", SETTING_STRING, FIELD(log_level), "info", .help = "debug, info, warn or error"},
 };
 static const struct config config = {"muster-gateway",
@@ -90,6 +93,7 @@ static bool check_config(const struct gateway_config *c, enum log_level *out_lev
   if (!config_address(c->listen, host, sizeof host, &port)) return refuse("listen: must be HOST:PORT");
   if (!*c->nats_url) return refuse("nats-url: must not be empty");
   if (!*c->database_url) return refuse("database-url: set MUSTER_DATABASE_URL or MUSTER_DATABASE_URL_FILE");
+  if (!snapshot_understands(c->database_url)) return refuse("database-url: is neither a URL nor key=value words");
   if (!*c->token_key && !*c->token_keys) return refuse("token-key: set MUSTER_TOKEN_KEY or MUSTER_TOKEN_KEYS");
   if (!parse_level(c->log_level, out_level)) return refuse("log-level: must be debug, info, warn or error");
   return true;
@@ -200,6 +204,8 @@ static void make_parts(struct gateway *g) {
                                                                        .name = g->config.id,
                                                                        .inbox = SUBJECT_GATEWAY_INBOX,
                                                                        .revoked = g->guard.revoked});
+  g->shares = share_log_new(&(struct share_log_options){
+      .nats_url = g->config.nats_url, .name = g->config.id, .inbox = SUBJECT_GATEWAY_INBOX, .creates = true});
   g->tracks = tracks_new(&(struct tracks_options){.places = (unsigned)g->config.track_places,
                                                   .stall_ms = (unsigned)g->config.stall_ms,
                                                   .guard = &g->guard,
@@ -258,6 +264,7 @@ static int serve(struct gateway *g, const sigset_t *signals) {
   drain(g, server);
   feed_stop(g->feed);
   revocation_log_free(g->revocations);
+  share_log_free(g->shares);
   join_stop(g->join);
   feed_end_library(g->feed);
   fanout_stop(g->fanout);

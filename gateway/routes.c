@@ -18,7 +18,7 @@ enum access {
 
 struct route {
   const char *method;
-  const char *pattern;  // may have {team}, and {worker}
+  const char *pattern;  // may have {team}, and {worker} or {share}
   enum access access;
   api_handler handler;
 };
@@ -37,24 +37,29 @@ static const struct route routes[] = {
     {"GET", "/api/v1/teams/{team}/socket", TOKEN, api_socket},
     {"GET", "/api/v1/teams/{team}/track", TOKEN, api_track},
     {"GET", "/api/v1/teams/{team}/workers/{worker}/track", TOKEN, api_track},
+    {"GET", "/api/v1/teams/{team}/shares", MANAGER, api_shares_list},
+    {"POST", "/api/v1/teams/{team}/shares", MANAGER, api_shares_make},
+    {"DELETE", "/api/v1/teams/{team}/shares/{share}", MANAGER, api_shares_revoke},
     {"GET", "/api/v1/cluster", MANAGER, api_cluster},
 };
 #define API "/api/v1/"
 #define ROUTES (sizeof routes / sizeof *routes)
 
-// The parts of a path that stand for {team} and {worker}; they are no ids yet.
+// The parts of a path that stand for {team}, {worker} and {share}; they are no ids yet.
 struct holes {
-  struct slice team, worker;
+  struct slice team, worker, share;
 };
 
 static bool matches(const char *pattern, const char *path, struct holes *out_holes) {
-  *out_holes = (struct holes){{"", 0}, {"", 0}};
+  *out_holes = (struct holes){{"", 0}, {"", 0}, {"", 0}};
   while (*pattern) {
     if (*pattern != '{') {
       if (*pattern++ != *path++) return false;
       continue;
     }
-    struct slice *hole = strncmp(pattern, "{team}", 6) == 0 ? &out_holes->team : &out_holes->worker;
+    struct slice *hole = pattern[1] == 't'   ? &out_holes->team
+                         : pattern[1] == 'w' ? &out_holes->worker
+                                             : &out_holes->share;
     *hole = (struct slice){path, strcspn(path, "/")};
     if (hole->len == 0) return false;
     path += hole->len;
@@ -147,6 +152,8 @@ static void answer_route(struct gateway *gateway, const struct route *route, str
     api_fail(response, 404, "unknown_team", "a team's name is 1 to 64 letters, digits, '-' and '_'");
   } else if (holes->worker.len && !take_id(holes->worker, request->worker)) {
     api_fail(response, 404, "unknown_worker", "a worker's name is 1 to 64 letters, digits, '-' and '_'");
+  } else if (holes->share.len && !take_id(holes->share, request->share)) {
+    api_fail(response, 404, "unknown_share", "a share link's id is 1 to 64 letters, digits, '-' and '_'");
   } else {
     route->handler(gateway, request, response);
   }

@@ -71,6 +71,11 @@ static bool utf8_take(struct ws_utf8 *utf8, const uint8_t *bytes, size_t len) {
   return true;
 }
 
+bool ws_is_text(const void *bytes, size_t len) {
+  struct ws_utf8 utf8 = {0};
+  return utf8_take(&utf8, bytes, len) && utf8.left == 0;
+}
+
 void ws_reader_init(struct ws_reader *reader) {
   *reader = (struct ws_reader){0};
 }
@@ -161,8 +166,7 @@ static int take_close(const struct input *in, const uint8_t *payload, size_t len
   }
   int code = len >= 2 ? payload[0] << 8 | payload[1] : 0;
   if (!is_close_code(code)) return WS_PROTOCOL_ERROR;
-  struct ws_utf8 utf8 = {0};
-  if (!utf8_take(&utf8, payload + 2, len - 2) || utf8.left > 0) return WS_BAD_TEXT;
+  if (!ws_is_text(payload + 2, len - 2)) return WS_BAD_TEXT;
   in->events->on_close(in->context, code);
   return code;
 }

@@ -40,6 +40,9 @@ enum ws_code {
   WS_TOKEN_OVER = 4401,  // ours: as HTTP's 401, but later
 };
 
+// Whether it is UTF-8.
+bool ws_is_text(const void *bytes, size_t len);
+
 // What Sec-WebSocket-Accept must say to a Sec-WebSocket-Key (4.2.2). False, and out untouched, unless the key is 16
 // bytes in base64.
 bool ws_accept(const char *client_key, char out[WS_ACCEPT_BYTES]) __attribute__((warn_unused_result));

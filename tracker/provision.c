@@ -6,6 +6,7 @@
 
 #include "log.h"
 #include "revocation_log.h"
+#include "share_log.h"
 #include "store.h"
 #include "stream.h"
 #include "subject.h"
@@ -68,6 +69,14 @@ static bool prepare_revocations(const struct provision_config *config) {
   return good;
 }
 
+static bool prepare_shares(const struct provision_config *config) {
+  struct share_log *log = share_log_new(
+      &(struct share_log_options){.nats_url = config->nats_url, .name = "muster-provision", .creates = true});
+  bool good = share_log_look(log) == SHARE_OK;
+  share_log_free(log);
+  return good;
+}
+
 bool provision_run(const struct provision_config *config) {
-  return prepare_database(config) && prepare_revocations(config) && prepare_nats(config);
+  return prepare_database(config) && prepare_revocations(config) && prepare_shares(config) && prepare_nats(config);
 }

@@ -12,6 +12,7 @@
 #include "../../gateway/door.h"
 #include "../../gateway/routes.h"
 #include "../../tracker/admission.h"
+#include "log.h"
 #include "model.h"
 
 #define TEAMS_MAX 4
@@ -25,7 +26,7 @@ static const char *const names[] = {"Red",   "blue",    "re",  "red", "red2", "t
 
 // ---- what is behind the handlers ----
 
-static char seen_team[65], seen_worker[65];  // whose data a socket was given
+static char seen_team[65], seen_worker[65];  // whose data a socket was given, or whose links were asked for
 static int pair[2];
 
 int64_t __wrap_clock_wall_us(void);
@@ -83,6 +84,7 @@ void fanout_attach(struct fanout *fanout, const struct arrival *arrival) {
   char bytes[512];
   (void)fanout;
   strcpy(seen_team, arrival->team);
+  strcpy(seen_worker, arrival->worker ? arrival->worker : "");
   close(arrival->fd);
   places_release(arrival->place);
   while (recv(pair[1], bytes, sizeof bytes, MSG_DONTWAIT) > 0) continue;
@@ -125,6 +127,41 @@ int door_detach(struct carrier *carrier) {
   return dup(pair[0]);
 }
 
+enum share_status share_log_add(struct share_log *log, const struct share_link *link) {
+  (void)log;
+  strcpy(seen_team, link->team);
+  return SHARE_OK;
+}
+
+enum share_status share_log_list(struct share_log *log, const char *team, int64_t now_s, struct share_link **out,
+                                 size_t *out_count) {
+  (void)log, (void)now_s;
+  strcpy(seen_team, team);
+  *out = NULL;
+  *out_count = 0;
+  return SHARE_OK;
+}
+
+enum share_status share_log_find(struct share_log *log, const char *team, const char *id, struct share_link *out) {
+  (void)log;
+  strcpy(seen_team, team);
+  *out = (struct share_link){0};
+  strcpy(out->team, team);
+  strcpy(out->id, id);
+  return SHARE_OK;
+}
+
+enum share_status share_log_remove(struct share_log *log, const char *team, const char *id) {
+  (void)log, (void)team, (void)id;
+  return SHARE_OK;
+}
+
+bool revocation_log_add(struct revocation_log *log, const struct revocation *revocation,
+                        char out_fault[REVOCATION_FAULT_BYTES]) {
+  (void)log, (void)revocation, (void)out_fault;
+  return true;
+}
+
 bool assets_serve(const char *policy, const struct http_request *request, struct http_response *response) {
   (void)policy, (void)request, (void)response;
   return false;
@@ -149,7 +186,7 @@ enum signer { SIGNED, SIGNED_BY_KID, WRONG_SECRET, WRONG_KID, UNSIGNED, SIGNERS 
 
 struct spec {
   enum signer signer;
-  const char *role, *subject, *id;  // id: NULL for none
+  const char *role, *subject, *id, *worker;  // id, worker: NULL for none
   const char *teams[TEAMS_MAX];
   unsigned team_count;
   bool as_array, has_teams;
@@ -160,6 +197,7 @@ static const char *const subjects[] = {"anna", "ben", "van-7", "van.7", "red/van
 static const char *const ids[] = {NULL, "id-1", "id-2", "gone", "i d"};
 
 static struct spec random_spec(void) {
+  static const char *const workers[] = {"walk", "walk", "worker-of-red", "a.b"};
   static const char *const roles[] = {"worker", "manager", "manager", "viewer", "admin", "admin", "root", "Admin"};
   static const long long expiries[] = {3600, 3600, 3600, 3600, 60, 1, 0, -1, -2, -3, -3600};
   static const long long issues[] = {0, 1, 59, 60, 61, 200};
@@ -177,6 +215,8 @@ static struct spec random_spec(void) {
     spec.teams[i] = names[model_below(20) ? model_below(10) : model_below(NAMES)];
   spec.as_array = spec.team_count != 1 || model_below(2);
   spec.has_teams = spec.team_count || model_below(2);
+  // Restricted to one worker, rightly or not.
+  if (model_below(strcmp(spec.role, "viewer") == 0 ? 2 : 40) == 0) spec.worker = workers[model_below(4)];
   return spec;
 }
 
@@ -186,6 +226,7 @@ static void write_spec(const struct spec *spec, char out[MODEL_TOKEN_BYTES]) {
                    spec->expires_s);
   if (spec->not_before_s) n += snprintf(claims + n, sizeof claims - (size_t)n, ",\"nbf\":%lld", spec->not_before_s);
   if (spec->issued_s) n += snprintf(claims + n, sizeof claims - (size_t)n, ",\"iat\":%lld", spec->issued_s);
+  if (spec->worker) n += snprintf(claims + n, sizeof claims - (size_t)n, ",\"worker\":\"%s\"", spec->worker);
   if (spec->id) n += snprintf(claims + n, sizeof claims - (size_t)n, ",\"jti\":\"%s\"", spec->id);
   if (spec->has_teams)
     n += snprintf(claims + n, sizeof claims - (size_t)n, spec->as_array ? ",\"teams\":[" : ",\"team\":");
@@ -211,6 +252,7 @@ static bool is_sound(const struct spec *spec) {
   bool viewer = strcmp(spec->role, "viewer") == 0;
   if (!worker && !admin && !viewer && strcmp(spec->role, "manager") != 0) return false;
   if (viewer && spec->team_count != 1) return false;
+  if (spec->worker && (!viewer || !is_id(spec->worker))) return false;
   for (unsigned i = 0; i < spec->team_count; i++) {
     if (!is_id(spec->teams[i])) return false;
   }
@@ -251,7 +293,21 @@ static bool may_see(const struct spec *spec, const char *team) {
 
 // ---- a request ----
 
-enum route { TEAMS, POSITIONS, STREAM, SOCKET, TRACK, WORKER_TRACK, CLUSTER, SESSION, CONFIG, ROUTES };
+enum route {
+  TEAMS,
+  POSITIONS,
+  STREAM,
+  SOCKET,
+  TRACK,
+  WORKER_TRACK,
+  CLUSTER,
+  SHARES,
+  SHARE,
+  UNSHARE,
+  SESSION,
+  CONFIG,
+  ROUTES
+};
 
 static const struct {
   const char *method, *format, *query;
@@ -262,6 +318,9 @@ static const struct {
                     {"GET", "/api/v1/teams/%s/track", "from=1&to=2"},
                     {"GET", "/api/v1/teams/%s/workers/walk/track", "from=1&to=2"},
                     {"GET", "/api/v1/cluster", NULL},
+                    {"GET", "/api/v1/teams/%s/shares", NULL},
+                    {"POST", "/api/v1/teams/%s/shares", "expires_in_s=60"},
+                    {"DELETE", "/api/v1/teams/%s/shares/link", NULL},
                     {"POST", "/api/v1/session", NULL},
                     {"GET", "/api/v1/config", NULL}};
 
@@ -271,11 +330,12 @@ struct answer {
   char *body;
 };
 
-static struct answer ask(struct gateway *gateway, enum route route, const char *team, const char *authorization,
-                         const char *cookie) {
-  char path[256];
+static struct answer ask(struct gateway *gateway, enum route route, bool shared, const char *team,
+                         const char *authorization, const char *cookie) {
+  char path[256] = "/api/v1/shared";
   struct http_response response = {0};
-  snprintf(path, sizeof path, routes[route].format, team);
+  size_t at = shared ? strlen("/api/v1/shared") : 0;
+  snprintf(path + at, sizeof path - at, routes[route].format + (shared ? strlen("/api/v1") : 0), team);
   struct http_request request = {.method = routes[route].method,
                                  .path = path,
                                  .query = routes[route].query,
@@ -293,17 +353,20 @@ static struct answer ask(struct gateway *gateway, enum route route, const char *
 }
 
 // What the answer's code must be, "" for a good one.
-static const char *expected(const struct spec *spec, enum route route, const char *team, bool by_cookie) {
+static const char *expected(const struct spec *spec, enum route route, bool shared, const char *team, bool by_cookie) {
   const char *verdict = verdict_on(spec);
+  bool viewer = strcmp(spec->role, "viewer") == 0;
   // An empty or slashed name makes another path, and that is looked at before the token.
   if (strchr(routes[route].format, '%') && (!*team || strchr(team, '/'))) return "not_found";
   if (route == CONFIG) return "";
   if (*verdict) return verdict;
-  if (strcmp(spec->role, "worker") == 0) return "forbidden";
+  if (strcmp(spec->role, "worker") == 0 || (shared && !viewer)) return "forbidden";
+  if (viewer && route >= CLUSTER && route <= UNSHARE) return "forbidden";
   if (route == SESSION) return by_cookie ? "token_missing" : "";
   if (route == TEAMS || route == CLUSTER) return "";
   if (!is_id(team)) return "unknown_team";
   if (!may_see(spec, team)) return "forbidden";
+  if (route == WORKER_TRACK && spec->worker && strcmp(spec->worker, "walk") != 0) return "forbidden";
   if (names_team(spec, team) || is_known(team) || strcmp(team, LIVE) == 0) return "";
   return "unknown_team";
 }
@@ -337,14 +400,26 @@ static bool is_right(const struct spec *spec, enum route route, const char *team
         bool should = (may_see(spec, names[i]) && is_known(names[i])) || names_team(spec, names[i]);
         whole = whole && is_listed(answer->body, names[i]) == should;
       }
+      if (spec->worker) {  // no counts
+        char only[256];
+        snprintf(only, sizeof only, "{\"teams\":[{\"team\":\"%s\",\"worker\":\"%s\"}]}", spec->teams[0], spec->worker);
+        return strcmp(answer->body, only) == 0;
+      }
       return whole && !leaks(spec, answer->body);
     case POSITIONS:
+      if (spec->worker) {
+        bool own = strcmp(spec->worker, "worker-of-red") == 0 && strcmp(team, "red") == 0;
+        return own == (strstr(answer->body, "worker-of-") != NULL) && !leaks(spec, answer->body);
+      }
       return !leaks(spec, answer->body);
     case STREAM:
     case SOCKET:
-      return strcmp(seen_team, team) == 0;
     case TRACK:
-      return strcmp(seen_team, team) == 0 && !*seen_worker;
+      return strcmp(seen_team, team) == 0 && strcmp(seen_worker, spec->worker ? spec->worker : "") == 0;
+    case SHARES:
+    case SHARE:
+    case UNSHARE:
+      return strcmp(seen_team, team) == 0;
     case WORKER_TRACK:
       return strcmp(seen_team, team) == 0 && strcmp(seen_worker, "walk") == 0;
     default:
@@ -353,20 +428,24 @@ static bool is_right(const struct spec *spec, enum route route, const char *team
 }
 
 static bool check_route(struct gateway *gateway, const struct spec *spec, const char *token) {
-  enum route route = (enum route)model_below(strcmp(spec->role, "viewer") == 0 ? CLUSTER : ROUTES);
+  enum route route = (enum route)model_below(ROUTES);
+  bool shared = route != CONFIG && model_below(5) == 0;  // below the path of share links
   // Half of the teams that are asked for are the token's.
   const char *team =
       spec->team_count && model_below(2) ? spec->teams[model_below(spec->team_count)] : names[model_below(NAMES)];
   static char powerful[MODEL_TOKEN_BYTES];
   if (!*powerful)
     model_sign(powerful, "{\"alg\":\"HS256\"}", "{\"sub\":\"o\",\"role\":\"admin\",\"exp\":1984370000}", MODEL_SECRET);
-  char header[MODEL_TOKEN_BYTES + 16], cookie[MODEL_TOKEN_BYTES + 32];
+  char header[MODEL_TOKEN_BYTES + 16], cookie[MODEL_TOKEN_BYTES + 64];
   bool by_cookie = model_below(3) == 0;
   bool both = !by_cookie && model_below(4) == 0;  // the header counts
   snprintf(header, sizeof header, "Bearer %s", token);
-  snprintf(cookie, sizeof cookie, "a=b; muster_token=%s", both ? powerful : token);
-  struct answer answer = ask(gateway, route, team, by_cookie ? NULL : header, by_cookie || both ? cookie : NULL);
-  const char *code = expected(spec, route, team, by_cookie);
+  // The other cookie counts for nothing.
+  snprintf(cookie, sizeof cookie, "a=b; muster_%s=x; muster_%s=%s", shared ? "token" : "share",
+           shared ? "share" : "token", both ? powerful : token);
+  struct answer answer =
+      ask(gateway, route, shared, team, by_cookie ? NULL : header, by_cookie || both ? cookie : NULL);
+  const char *code = expected(spec, route, shared, team, by_cookie);
   bool good = strcmp(answer.code, code) == 0;
   if (!*code) good = good && answer.status < 300 && is_right(spec, route, team, &answer);
   if (*code) good = good && answer.status >= 400 && !*seen_team && !strstr(answer.body, "worker-of-");
@@ -422,7 +501,9 @@ static struct token_keys *make_keys(void) {
 uint64_t model_who(uint64_t count) {
   static struct gateway gateway;
   uint64_t wrong = 0, good_tokens = 0, i = 0;
+  log_setup("muster-model", "model", LOG_ERROR);
   gateway.config.track_max_days = 31;
+  gateway.config.share_max_days = 30;
   gateway.config.style_url = (char *)"";
   gateway.guard = (struct token_guard){make_keys(), revoked_new()};
   gateway.places = places_new(&(struct places_limits){0});

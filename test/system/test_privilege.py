@@ -103,9 +103,11 @@ RIGHTS = {
         "not read": [">", "muster.>", "muster.pos.*", "muster.log.*", "_INBOX.>", "_INBOX.gateway.>", "$JS.>", "$SYS.>"],
     },
     "gateway": {
-        "publishes": ["muster.replica.gateway.g"] + READS_LOG,
+        "publishes": ["muster.replica.gateway.g", "muster.share.team-1.s", "muster.revoked.jti.d", "$JS.API.STREAM.INFO.MUSTER_SHARES",
+                      "$JS.API.STREAM.MSG.GET.MUSTER_SHARES", "$JS.API.STREAM.MSG.DELETE.MUSTER_SHARES"] + READS_LOG,
         "not": ["muster.pos.team-1", "muster.log.0", "muster.log.1", "muster.replica.tracker.t", "_INBOX.tracker.x",
-                "$JS.API.STREAM.PURGE.MUSTER_LOG"] + NOBODYS,
+                "$JS.API.STREAM.PURGE.MUSTER_LOG", "muster.revoked.holder.d", "$JS.API.STREAM.MSG.DELETE.MUSTER_REVOKED",
+                "$JS.API.STREAM.PURGE.MUSTER_SHARES", "$JS.API.STREAM.DELETE.MUSTER_SHARES"] + NOBODYS,
         "reads": ["muster.pos.*", "muster.replica.>", "_INBOX.gateway.x.*"],
         "not read": [">", "muster.>", "muster.log.*", "_INBOX.>", "_INBOX.tracker.>", "$JS.>", "$SYS.>"],
     },
