@@ -7,6 +7,7 @@
 #define SUBJECT_BYTES 192  // holds every subject of ours
 #define SUBJECT_STREAM "MUSTER_LOG"
 #define SUBJECT_ALL_LOGS "muster.log.*"
+#define SUBJECT_TEAM_PREFIX "muster.pos."  // what subject_team begins with
 #define SUBJECT_ALL_REPLICAS "muster.replica.>"
 #define SUBJECT_ALL_TRACKERS "muster.replica.tracker.*"
 #define SUBJECT_REVOKED_STREAM "MUSTER_REVOKED"

@@ -101,11 +101,25 @@ static void release(struct live_batch *batch) {
   free(message);
 }
 
+static void log_foreign(const char *subject) {
+  static struct log_limit limit;
+  if (!log_limit_pass(&limit, clock_mono_us())) return;
+  log_warn("foreign_message", "subject=%s", LOG_TEXT(subject, strlen(subject)));
+}
+
 static void on_live(natsConnection *connection, natsSubscription *subscription, natsMsg *nats, void *closure) {
   struct feed *feed = closure;
   (void)connection;
   (void)subscription;
   size_t len = (size_t)natsMsg_GetDataLength(nats);
+  const char *subject = natsMsg_GetSubject(nats);
+  // JetStream delivers what it has stored to wherever it is asked to, whatever who asks may publish; the subject of the
+  // message stays what it was.
+  if (strncmp(subject, SUBJECT_TEAM_PREFIX, sizeof SUBJECT_TEAM_PREFIX - 1) != 0) {
+    log_foreign(subject);
+    release_message(feed, nats, len);
+    return;
+  }
   if (atomic_fetch_add(&feed->backlog_bytes, len) > feed->options.backlog_bytes) {
     atomic_fetch_sub(&feed->backlog_bytes, len);
     metric_add(feed->options.metrics->live_dropped, 1);
@@ -117,8 +131,7 @@ static void on_live(natsConnection *connection, natsSubscription *subscription, 
   if (!message) abort();
   *message = (struct message){.feed = feed, .batch = {.bytes = message + 1, .len = len, .release = release}};
   memcpy(message + 1, natsMsg_GetData(nats), len);
-  const char *team = strrchr(natsMsg_GetSubject(nats), '.') + 1;  // every subject of ours has dots
-  strncpy(message->batch.team, team, IDENT_MAX_BYTES);
+  strncpy(message->batch.team, subject + sizeof SUBJECT_TEAM_PREFIX - 1, IDENT_MAX_BYTES);
   release_message(feed, nats, len);
   feed->options.events.on_batch(feed->options.events.context, &message->batch);
 }

@@ -19,6 +19,12 @@ struct snapshot {
   bool complained;  // a failure is logged once, until it works again
 };
 
+bool snapshot_understands(const char *database_url) {
+  PQconninfoOption *options = PQconninfoParse(database_url, NULL);
+  PQconninfoFree(options);
+  return options != NULL;
+}
+
 struct snapshot *snapshot_new(const char *database_url) {
   struct snapshot *snapshot = calloc(1, sizeof *snapshot);
   if (!snapshot || !(snapshot->url = strdup(database_url))) abort();

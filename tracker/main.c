@@ -19,6 +19,7 @@
 #include "recorder.h"
 #include "revocation_log.h"
 #include "server.h"
+#include "store.h"
 #include "subject.h"
 #include "token_guard.h"
 #include "version.h"
@@ -232,6 +233,7 @@ static int check_config(const struct tracker_config *config) {
   }
   if (level_of(config->log_level) < 0) return fail("log-level", "must be debug, info, warn or error");
   if (!*config->database_url) return fail("database-url", "MUSTER_DATABASE_URL (or …_FILE) is not set");
+  if (!store_understands(config->database_url)) return fail("database-url", "is neither a URL nor key=value words");
   return 0;
 }
 

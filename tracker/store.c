@@ -62,6 +62,12 @@ static void on_notice(void *context, const char *text) {
   log_warn("store_notice", "text=%s", LOG_TEXT(text, strcspn(text, "\n")));
 }
 
+bool store_understands(const char *database_url) {
+  PQconninfoOption *options = PQconninfoParse(database_url, NULL);
+  PQconninfoFree(options);
+  return options != NULL;
+}
+
 struct store *store_open(const char *database_url) {
   const char *const names[] = {"dbname",
                                "connect_timeout",

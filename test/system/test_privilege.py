@@ -89,16 +89,18 @@ class Nats:
         return not fault
 
 
-READS_LOG = ["$JS.API.STREAM.INFO.MUSTER_LOG", "$JS.API.CONSUMER.CREATE.MUSTER_LOG"]
+READS_LOG = ["$JS.API.STREAM.INFO.MUSTER_LOG", "$JS.API.CONSUMER.CREATE.MUSTER_LOG", "$JS.API.STREAM.INFO.MUSTER_REVOKED",
+             "$JS.API.STREAM.MSG.GET.MUSTER_REVOKED"]
 NOBODYS = ["$JS.API.STREAM.CREATE.MUSTER_LOG", "$JS.API.STREAM.UPDATE.MUSTER_LOG", "$JS.API.STREAM.DELETE.MUSTER_LOG",
            "$JS.API.STREAM.SNAPSHOT.MUSTER_LOG", "$JS.API.STREAM.RESTORE.MUSTER_LOG", "$JS.API.STREAM.MSG.GET.MUSTER_LOG",
            "$JS.API.STREAM.MSG.DELETE.MUSTER_LOG", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST", "$JS.API.CONSUMER.NAMES.MUSTER_LOG",
            "$JS.API.CONSUMER.LIST.MUSTER_LOG", "$JS.API.STREAM.CREATE.OTHER", "$JS.API.CONSUMER.CREATE.OTHER", "$SYS.REQ.SERVER.PING",
-           "other", "muster", "_INBOX.admin.x"]
+           "$JS.API.STREAM.PURGE.MUSTER_REVOKED", "$JS.API.STREAM.DELETE.MUSTER_REVOKED", "$JS.API.STREAM.MSG.DELETE.MUSTER_REVOKED",
+           "muster.revoked.holder.x", "other", "muster", "_INBOX.admin.x"]
 RIGHTS = {
     "tracker": {
         "publishes": ["muster.pos.team-1", "muster.log.0", "muster.replica.tracker.t"] + READS_LOG,
-        "not": ["muster.replica.gateway.g", "_INBOX.gateway.x", "_INBOX.tracker.x"] + NOBODYS,
+        "not": ["muster.replica.gateway.g", "_INBOX.gateway.x", "_INBOX.tracker.x", "muster.revoked.jti.x"] + NOBODYS,
         "reads": ["muster.replica.tracker.*", "_INBOX.tracker.x.*"],
         "not read": [">", "muster.>", "muster.pos.*", "muster.log.*", "_INBOX.>", "_INBOX.gateway.>", "$JS.>", "$SYS.>"],
     },
@@ -136,6 +138,26 @@ def test_what_a_gateways_user_publishes_as_a_position_reaches_nobody(stack):
     assert line.split()[1] == b"muster.pos.real"
 
 
+def test_what_a_gateways_user_lets_jetstream_deliver_as_live_is_not_taken_for_it(stack):
+    """The server does not ask whether a consumer's owner may publish where it is delivered to."""
+    admin = stack.mint("--role", "admin", "--subject", "boss")
+    with Device(stack.device_address) as device:
+        device.hello(worker_token(stack.key, "lonely", "0"))  # named as the log's subject ends
+        device.report(position())
+        device.receive()
+        with View(stack.http_url, "0", admin) as view:
+            view.until("snapshot")
+            gateway = Nats(stack.nats_url_of("gateway"))
+            wanted = {"deliver_subject": "muster.pos.0", "deliver_policy": "all", "ack_policy": "none", "replay_policy": "instant"}
+            body = json.dumps({"stream_name": "MUSTER_LOG", "config": wanted})
+            assert not gateway.say(f"PUB $JS.API.CONSUMER.CREATE.MUSTER_LOG {len(body)}\r\n{body}\r\n")
+            wait_for(lambda: "event=foreign_message" in stack.process("gateway-1").log_text())
+            device.report(position())
+            taken_at = device.reports
+            view.until("delta")
+            assert taken_at == 2 and set(view.rows) == {"lonely"}
+
+
 @pytest.mark.parametrize("login", ["", "tracker:wrong@", "gateway:@", "nobody:x@"])
 def test_nats_lets_nobody_in_without_a_login(stack, login):
     nats = Nats(f"nats://{login}127.0.0.1:{stack.ports['nats']}")
@@ -145,7 +167,7 @@ def test_nats_lets_nobody_in_without_a_login(stack, login):
 def test_no_program_asks_nats_for_more_than_it_may(stack):
     """NATS logs it with the version of nats.c; the client above has none."""
     monitor = f"http://127.0.0.1:{stack.ports['nats-monitor']}"
-    wait_for(lambda: json.loads(fetch(f"{monitor}/jsz")[2])["consumers"] == 1)  # the recorder's: views are joined
+    wait_for(lambda: json.loads(fetch(f"{monitor}/jsz")[2])["consumers"] == 1, 40)  # the recorder's: views are joined
     violations = [line for line in stack.process("nats").log_text().splitlines() if "Violation" in line]
     assert [line for line in violations if re.search(r'cid:\d+ - "v', line)] == []
 
@@ -300,3 +322,13 @@ def test_a_secret_given_as_a_flag_is_refused_and_not_repeated(program, option):
     assert done.returncode == 2
     assert "hush" not in done.stderr + done.stdout
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("program", ["muster-tracker", "muster-gateway"])
+@pytest.mark.parametrize("url", ["hush-hush", "postgresql://user:hush-hush@[::1/muster", "user=muster password='hush-hush",
+                                 "postgresql://user:hush-hush@localhost/muster?nonsense=1"])
+def test_a_database_url_that_cannot_be_read_is_not_repeated(program, url):
+    env = {"MUSTER_TOKEN_KEY": "k" * 32, "MUSTER_DATABASE_URL": url, "PATH": os.environ["PATH"]}
+    done = subprocess.run([PROGRAMS / program], env=env, capture_output=True, encoding="utf-8", timeout=10, check=False)
+    assert done.returncode == 2 and "database-url" in done.stderr
+    assert "hush" not in done.stderr + done.stdout
