@@ -199,7 +199,7 @@ void api_shares_list(struct gateway *gateway, struct http_request *request, stru
     fail(response, status);
     return;
   }
-  qsort(links, count, sizeof *links, by_age);
+  if (count) qsort(links, count, sizeof *links, by_age);
   cJSON *root = cJSON_CreateObject(), *array = cJSON_AddArrayToObject(root, "shares");
   for (size_t i = 0; i < count; i++) {
     char *token = sign(gateway, &links[i]);

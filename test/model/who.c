@@ -343,8 +343,9 @@ static struct answer ask(struct gateway *gateway, enum route route, bool shared,
                                  .cookie = cookie};
   *seen_team = *seen_worker = '\0';
   routes_answer(gateway, &request, &response);
-  struct answer answer = {.status = response.status,
-                          .body = strndup((const char *)response.body.data, response.body.len)};
+  struct answer answer = {
+      .status = response.status,
+      .body = strndup(response.body.len ? (const char *)response.body.data : "", response.body.len)};
   const char *code = answer.body ? strstr(answer.body, "\"error\":{\"code\":\"") : NULL;
   if (code) snprintf(answer.code, sizeof answer.code, "%.*s", (int)strcspn(code + 17, "\""), code + 17);
   http_response_fini(&response);
