@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "admin.h"
 #include "clock.h"
@@ -403,7 +404,8 @@ int main(int argc, char **argv) {
   tracker.metrics = metrics_new();
   if (make_guard(&tracker)) return 2;
   if (start_revocations(&tracker)) return 1;
-  if (start_server(&tracker) || start_intake(&tracker) || start_rest(&tracker)) return 1;
+  // Not by exit(): it would take apart what threads that were started before use, as OpenSSL's locks.
+  if (start_server(&tracker) || start_intake(&tracker) || start_rest(&tracker)) _exit(1);
   log_info("started", "version=%s listen=%s port=%d admin=%s", MUSTER_VERSION, tracker.config.listen,
            server_port(tracker.server), tracker.config.admin);
   uv_run(&tracker.loop, UV_RUN_DEFAULT);

@@ -179,12 +179,24 @@ def test_a_stop_while_nats_is_away_ends_in_time(stack, connect):
     stack.process("nats").signal(signal.SIGCONT)
 
 
-def start_with_files(files, *options):
-    """A tracker alone that may open so many files."""
+def test_an_admin_port_that_is_taken_is_said_and_ends_it_cleanly(stack):
+    """Its threads, which connect to Postgres and NATS by then, must not make it crash; they are quick now and then only."""
+    admin = f"127.0.0.1:{stack.ports['tracker-1-admin']}"
+    for _ in range(5):
+        tracker, _ = start_with_files("1000", "--admin", admin, "--provision", "never", env=stack.starts["tracker-1"]["env"])
+        said = tracker.communicate(timeout=20)[0]
+        assert tracker.returncode == 1 and f"{admin}: cannot listen for HTTP there" in said
+        assert "Sanitizer" not in said and said.count("\n") < 10, said
+
+
+ALONE = {"MUSTER_TOKEN_KEY": "k" * 32, "MUSTER_DATABASE_URL": "host=127.0.0.1 port=1", "MUSTER_NATS_URL": "nats://127.0.0.1:1"}
+
+
+def start_with_files(files, *options, env=None):
+    """A tracker that may open so many files, alone unless its environment says otherwise."""
     port = free_ports(1)[0]
     command = [PROGRAMS / "muster-tracker", "--listen", f"127.0.0.1:{port}", "--admin", "127.0.0.1:0", *options]
-    env = {"MUSTER_TOKEN_KEY": "k" * 32, "MUSTER_DATABASE_URL": "host=127.0.0.1 port=1", "MUSTER_NATS_URL": "nats://127.0.0.1:1"}
-    tracker = subprocess.Popen(["prlimit", f"--nofile={files}", *command], env=env, stdout=subprocess.PIPE,
+    tracker = subprocess.Popen(["prlimit", f"--nofile={files}", *command], env=env or ALONE, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, encoding="utf-8")
     return tracker, f"127.0.0.1:{port}"
 
