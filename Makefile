@@ -78,7 +78,7 @@ UNIT_TESTS := buffer config decimal frame hist ident metrics nats_url peers posi
 
 # The map page, gateway/web: the page itself, what it uses of npm's packages, and what is made of them.
 WEB := index.html app.css icon.svg api.mjs app.mjs backoff.mjs basemap.mjs card.mjs finder.mjs format.mjs grid.mjs link.mjs \
-  mapview.mjs markers.mjs mercator.mjs motion.mjs page.mjs palette.mjs panel.mjs roster.mjs signin.mjs stream.mjs texts.mjs
+  mapview.mjs markers.mjs mercator.mjs motion.mjs page.mjs palette.mjs panel.mjs roster.mjs share.mjs signin.mjs stream.mjs texts.mjs
 WEB_VENDOR := maplibre-gl.mjs maplibre-gl-worker.mjs maplibre-gl.css
 WEB_ASSETS = $(foreach f,$(WEB),$(f)=gateway/web/$(f)) land.json=$(BUILD)/gen/web/land.json \
   $(foreach f,$(WEB_VENDOR),vendor/$(f)=node_modules/maplibre-gl/dist/$(f)) \

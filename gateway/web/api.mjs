@@ -9,9 +9,24 @@ export class ApiError extends Error {
   }
 }
 
-/** @typedef {{team: string, workers: number, online: number, stale: number, offline: number}} TeamCount */
+/**
+ * Counts are missing where the session is for one worker only.
+ * @typedef {{team: string, workers?: number, online?: number, stale?: number, offline?: number}} TeamCount
+ */
+/** @typedef {{role: string, expires_at: string, team?: string, worker?: string}} Session */
+/**
+ * @typedef {{id: string, url?: string, worker?: string, label?: string, made_by: string, created_at: string,
+ *   expires_at: string}} Share
+ */
 
 const TIMEOUT_MS = 10000;
+const API = '/api/v1';
+let base = API;
+
+/** Whether to ask with the cookie of a share link, which is beside that of a session. @param {boolean} shared */
+export function useShared(shared) {
+  base = shared ? `${API}/shared` : API;
+}
 
 /** @param {string} path @param {RequestInit} [init] @returns {Promise<Response>} */
 async function request(path, init) {
@@ -29,21 +44,47 @@ async function request(path, init) {
 
 /** Exchanges a token for the session cookie. @param {string} token */
 export async function openSession(token) {
-  await request('/api/v1/session', { method: 'POST', headers: { Authorization: `Bearer ${token}` } });
+  await request(`${base}/session`, { method: 'POST', headers: { Authorization: `Bearer ${token}` } });
 }
 
 export async function closeSession() {
-  await request('/api/v1/session', { method: 'DELETE' });
+  await request(`${base}/session`, { method: 'DELETE' });
+}
+
+/** @returns {Promise<Session>} */
+export async function getSession() {
+  return json(await request(`${base}/session`));
 }
 
 /** @returns {Promise<{version: string, style_url: string}>} */
 export async function getConfig() {
-  return json(await request('/api/v1/config'));
+  return json(await request(`${API}/config`));
 }
 
 /** @returns {Promise<TeamCount[]>} */
 export async function getTeams() {
-  return (await json(await request('/api/v1/teams'))).teams;
+  return (await json(await request(`${base}/teams`))).teams;
+}
+
+/** @param {string} team @param {string} [id] */
+function sharesUrl(team, id) {
+  return `${base}/teams/${encodeURIComponent(team)}/shares${id === undefined ? '' : `/${encodeURIComponent(id)}`}`;
+}
+
+/** @param {string} team @returns {Promise<Share[]>} */
+export async function listShares(team) {
+  return (await json(await request(sharesUrl(team)))).shares;
+}
+
+/** @param {string} team @param {{worker: string, label: string, expires_in_s: string}} wanted '' for none */
+export async function makeShare(team, wanted) {
+  const query = new URLSearchParams(Object.entries(wanted).filter(([, value]) => value !== ''));
+  return json(await request(`${sharesUrl(team)}?${query}`, { method: 'POST' }));
+}
+
+/** @param {string} team @param {string} id */
+export async function revokeShare(team, id) {
+  await request(sharesUrl(team, id), { method: 'DELETE' });
 }
 
 /** @param {Response} response @returns {Promise<any>} */
@@ -57,7 +98,7 @@ async function json(response) {
 
 /** @param {string} team */
 export function streamUrl(team) {
-  return `/api/v1/teams/${encodeURIComponent(team)}/stream`;
+  return `${base}/teams/${encodeURIComponent(team)}/stream`;
 }
 
 /**

@@ -1,5 +1,5 @@
 // The page: makes its parts and connects them. What each does is in its own file.
-import { closeSession, getConfig, getTeams, streamStatus, streamUrl } from './api.mjs';
+import { closeSession, getConfig, getSession, getTeams, openSession, streamStatus, streamUrl, useShared } from './api.mjs';
 import { backoffMs } from './backoff.mjs';
 import { BaseMap } from './basemap.mjs';
 import { Card } from './card.mjs';
@@ -9,6 +9,7 @@ import { MapView } from './mapview.mjs';
 import { element, fillTexts } from './page.mjs';
 import { Panel } from './panel.mjs';
 import { Roster } from './roster.mjs';
+import { ShareDialog } from './share.mjs';
 import { SignIn } from './signin.mjs';
 import { LiveStream } from './stream.mjs';
 import { texts } from './texts.mjs';
@@ -32,6 +33,10 @@ class App {
   #stream = null;
   #fitted = false;
   #signedIn = false;
+  /** Looking through a share link, with its cookie. */
+  #shared = false;
+  /** @type {import('./api.mjs').Session | null} */
+  session = null;
   /** Server's clock minus ours. */
   #skewMs = 0;
   /** @type {number | null} */
@@ -48,6 +53,7 @@ class App {
   panel = new Panel({
     onTeam: (team) => this.openTeam(team, 'push'),
     onFit: () => this.mapView.fit(true),
+    onShare: () => this.team !== null && this.share.open(this.team, this.selected?.worker ?? null),
     onSignOut: () => this.signOut(),
   });
   card = new Card({
@@ -62,6 +68,7 @@ class App {
       this.card.focus();
     },
   });
+  share = new ShareDialog();
   signIn = new SignIn({ onSignedIn: () => this.begin() });
   /** @type {BaseMap | null} */
   baseMap = null;
@@ -70,10 +77,32 @@ class App {
   async start() {
     this.#listen();
     this.#startBaseMap();
-    const { token } = parseFragment(location.hash);
+    const { token, share, shared } = parseFragment(location.hash);
+    if (share !== null) return this.#openShare(share);
+    this.#setShared(shared && token === null);
     if (token === null) return this.begin();
     this.#forgetToken();
     await this.signIn.exchange(token);
+  }
+
+  /** @param {boolean} shared */
+  #setShared(shared) {
+    this.#shared = shared;
+    useShared(shared);
+  }
+
+  /** What the link shows, without asking for anything. @param {string} token */
+  async #openShare(token) {
+    this.#setShared(true);
+    this.#forgetToken();
+    try {
+      await openSession(token);
+      this.signIn.hide();
+    } catch (error) {
+      const { status, message } = /** @type {import('./api.mjs').ApiError} */ (error);
+      return this.#sessionEnded(status > 0 ? texts.shareRefused(message) : texts.serverDown);
+    }
+    await this.begin();
   }
 
   #listen() {
@@ -108,12 +137,21 @@ class App {
   /** Takes the token out of the address, and with it out of the history. */
   #forgetToken() {
     const { team } = parseFragment(location.hash);
-    history.replaceState(null, '', location.pathname + location.search + formatFragment({ team }));
+    history.replaceState(null, '', location.pathname + location.search + this.#address(team));
+  }
+
+  /** @param {string | null} team */
+  #address(team) {
+    return formatFragment({ team, shared: this.#shared });
   }
 
   #followLink() {
-    const { team, token } = parseFragment(location.hash);
-    if (token !== null) {
+    const { team, token, share } = parseFragment(location.hash);
+    if (share !== null) {
+      this.#endSession();
+      this.#openShare(share);
+    } else if (token !== null) {
+      this.#setShared(false);
       this.#forgetToken();
       this.#endSession();
       this.signIn.exchange(token);
@@ -131,6 +169,8 @@ class App {
     } catch (error) {
       return this.#teamsRefused(/** @type {import('./api.mjs').ApiError} */ (error));
     }
+    if (!this.#signedIn) this.session = await getSession().catch(() => null);
+    this.panel.showSession(this.session);
     this.#signedIn = true;
     this.#teamsFailed = 0;
     const wanted = this.team ?? parseFragment(location.hash).team ?? teams[0]?.team ?? null;
@@ -144,7 +184,7 @@ class App {
   #teamsRefused(error) {
     if (error.status === 401 || error.status === 403) {
       const reason = error.status === 403 ? texts.tokenRefused(error.message) : null;
-      this.#sessionEnded(this.#signedIn ? texts.sessionEnded : reason);
+      this.#sessionEnded(this.#signedIn || this.#shared ? this.#endText() : reason);
       return;
     }
     if (this.team === null) this.panel.showNotice(texts.serverDown);
@@ -157,7 +197,7 @@ class App {
     this.select(null);
     this.team = team;
     if (team === null) return;
-    const address = formatFragment({ team });
+    const address = this.#address(team);
     if (history === 'push' && location.hash !== address) window.history.pushState(null, '', address);
     if (history === 'replace') window.history.replaceState(null, '', address);
     document.title = texts.title(team);
@@ -216,7 +256,7 @@ class App {
 
   /** @param {number} status @param {string} team */
   #refused(status, team) {
-    if (status === 401) return this.#sessionEnded(texts.sessionEnded);
+    if (status === 401) return this.#sessionEnded(this.#endText());
     this.panel.showNotice(status === 403 ? texts.forbiddenTeam(team) : texts.unknownTeam(team));
   }
 
@@ -237,7 +277,7 @@ class App {
   async signOut() {
     try {
       await closeSession();
-      this.#sessionEnded(texts.signedOut);
+      this.#sessionEnded(this.#shared ? texts.shareClosed : texts.signedOut);
     } catch {
       this.panel.showNotice(texts.serverDown);
     }
@@ -248,19 +288,31 @@ class App {
     this.#stream = null;
     clearTimeout(this.#teamsTimer);
     this.#signedIn = false;
+    this.session = null;
+    this.share.close();
     this.openTeam(null, 'none');
     this.roster = new Roster();
     this.mapView.setRoster(this.roster);
     this.panel.showTeams([], null);
     this.panel.showCount(null);
     this.panel.showNotice(null);
+    this.panel.showSession(null);
     this.#connectionChanged({ kind: 'ended' });
   }
 
   /** Nothing of a team stays on the page without a session. @param {string | null} message */
   #sessionEnded(message) {
     this.#endSession();
+    if (this.#shared) {
+      // what comes now is a session, or another link
+      this.#setShared(false);
+      history.replaceState(null, '', location.pathname + location.search);
+    }
     this.signIn.show(message);
+  }
+
+  #endText() {
+    return this.#shared ? texts.shareEnded : texts.sessionEnded;
   }
 
   serverMs() {
@@ -299,6 +351,7 @@ function shownState(app) {
   }
   return {
     team: app.team,
+    role: app.session?.role ?? null,
     online: app.roster.online,
     stale: app.roster.stale,
     total: app.roster.total,

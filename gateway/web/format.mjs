@@ -46,6 +46,13 @@ export function formatAge(milliseconds) {
   return texts.days(Math.floor(hours / 24), hours % 24);
 }
 
+const moments = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' });
+
+/** Local date and time, to the minute. @param {number} milliseconds since 1970 */
+export function formatMoment(milliseconds) {
+  return moments.format(milliseconds);
+}
+
 /** Local time of day. @param {number} milliseconds since 1970 */
 export function formatTime(milliseconds) {
   const time = new Date(milliseconds);

@@ -1,5 +1,5 @@
 // The panel: which team, how many of it are online, and whether what is shown can be trusted.
-import { formatTime } from './format.mjs';
+import { formatMoment, formatTime } from './format.mjs';
 import { element } from './page.mjs';
 import { texts } from './texts.mjs';
 
@@ -15,10 +15,11 @@ export class Panel {
   /** @type {number | null} */
   #heardMs = null;
 
-  /** @param {{onTeam: (team: string) => void, onFit: () => void, onSignOut: () => void}} options */
-  constructor({ onTeam, onFit, onSignOut }) {
+  /** @param {{onTeam: (team: string) => void, onFit: () => void, onShare: () => void, onSignOut: () => void}} options */
+  constructor({ onTeam, onFit, onShare, onSignOut }) {
     this.#team.addEventListener('change', () => onTeam(this.#team.value));
     element('fit').addEventListener('click', onFit);
+    element('share').addEventListener('click', onShare);
     element('sign-out').addEventListener('click', onSignOut);
   }
 
@@ -27,7 +28,7 @@ export class Panel {
    * @param {TeamCount[]} teams @param {string | null} current one that is not listed is shown nevertheless
    */
   showTeams(teams, current) {
-    const rows = teams.map(({ team, online, workers }) => ({ team, text: texts.teamOption(team, online, workers) }));
+    const rows = teams.map(({ team, online, workers }) => ({ team, text: teamText(team, online, workers) }));
     if (current !== null && !teams.some(({ team }) => team === current)) rows.unshift({ team: current, text: current });
     const { options } = this.#team;
     rows.forEach(({ team, text }, i) => {
@@ -58,6 +59,21 @@ export class Panel {
     setText('unlocated', texts.unlocated(total - located));
     const shown = this.#team.selectedOptions[0];
     if (roster && shown) shown.textContent = texts.teamOption(shown.value, online, total);
+  }
+
+  /**
+   * What the session is for: managers can share; who looks through a shared link is told what it shows, and until when.
+   * @param {import('./api.mjs').Session | null} session
+   */
+  showSession(session) {
+    const shared = session?.role === 'viewer';
+    element('share').hidden = session === null || shared;
+    element('team-field').hidden = shared;
+    element('sign-out').textContent = shared ? texts.closeShared : texts.signOut;
+    element('shared').hidden = !shared;
+    if (session === null || !shared) return;
+    const until = formatMoment(Date.parse(session.expires_at));
+    setText('shared', texts.shared(session.worker ?? session.team ?? '', until));
   }
 
   /** A sentence about why there is nothing to see; null removes it. @param {string | null} text */
@@ -124,4 +140,9 @@ export class Panel {
 function setText(id, text) {
   const target = element(id);
   if (target.textContent !== text) target.textContent = text;
+}
+
+/** @param {string} team @param {number | undefined} online @param {number | undefined} workers */
+function teamText(team, online, workers) {
+  return online === undefined || workers === undefined ? team : texts.teamOption(team, online, workers);
 }

@@ -44,15 +44,20 @@ test('a time of day has two digits for each part', () => {
 });
 
 test('a link names a team, a token, both or neither', () => {
-  assert.deepEqual(parseFragment('#team=team-1'), { team: 'team-1', token: null });
-  assert.deepEqual(parseFragment('#token=a.b-c_d.e&team=team-1'), { team: 'team-1', token: 'a.b-c_d.e' });
-  assert.deepEqual(parseFragment(''), { team: null, token: null });
-  assert.deepEqual(parseFragment('#team='), { team: null, token: null });
+  const none = { team: null, token: null, share: null, shared: false };
+  assert.deepEqual(parseFragment('#team=team-1'), { ...none, team: 'team-1' });
+  assert.deepEqual(parseFragment('#token=a.b-c_d.e&team=team-1'), { ...none, team: 'team-1', token: 'a.b-c_d.e' });
+  assert.deepEqual(parseFragment('#share=a.b-c_d.e'), { ...none, share: 'a.b-c_d.e' });
+  assert.deepEqual(parseFragment('#shared=1&team=team-1'), { ...none, team: 'team-1', shared: true });
+  assert.deepEqual(parseFragment(''), none);
+  assert.deepEqual(parseFragment('#team='), none);
 });
 
 test('a link that was written is read back', () => {
   for (const team of ['team-1', 'A_b', 'ä &=#']) assert.equal(parseFragment(formatFragment({ team })).team, team);
   assert.equal(formatFragment({ team: null }), '');
+  assert.equal(formatFragment({ team: null, shared: true }), '#shared=1');
+  assert.deepEqual(parseFragment(formatFragment({ team: 'a', shared: true })).shared, true);
 });
 
 test('the projection and its inverse agree to a millimetre', () => {
