@@ -80,7 +80,7 @@ void api_socket(struct gateway *gateway, struct http_request *request, struct ht
   snprintf(head, sizeof head,
            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
            "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: %s\r\n" SAFE_HEADERS_DATA "%s\r\n",
-           accept, chosen->name, http_request_by_tls(request) ? SAFE_HEADERS_TLS : "");
+           accept, chosen->name, http_request_keeps_tls(request) ? SAFE_HEADERS_TLS : "");
   response->status = 101;
   view_open_attach(gateway, request, response, head, &arrival);
 }

@@ -19,7 +19,7 @@ void api_stream(struct gateway *gateway, struct http_request *request, struct ht
   snprintf(head, sizeof head,
            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nConnection: close\r\n"
            "X-Accel-Buffering: no\r\n" SAFE_HEADERS_DATA "%s\r\nretry: %u\n\n",
-           http_request_by_tls(request) ? SAFE_HEADERS_TLS : "", jitter(RETRY_MIN_MS, RETRY_MAX_MS));
+           http_request_keeps_tls(request) ? SAFE_HEADERS_TLS : "", jitter(RETRY_MIN_MS, RETRY_MAX_MS));
   response->status = 200;
   view_open_attach(gateway, request, response, head, &arrival);
 }

@@ -67,7 +67,7 @@ static bool start(struct gateway *gateway, struct http_request *request, struct 
   }
   response->detached = true;
   struct token_stamp stamp = token_stamp_of(&request->token);
-  tracks_send(gateway->tracks, history, door_detach(request->carrier), &stamp, http_request_by_tls(request));
+  tracks_send(gateway->tracks, history, door_detach(request->carrier), &stamp, http_request_keeps_tls(request));
   return true;
 }
 

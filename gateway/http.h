@@ -47,6 +47,13 @@ static inline bool http_request_by_tls(const struct http_request *request) {
 // Any other header; NULL if it is absent.
 const char *http_request_header(const struct http_request *request, const char *name);
 
+// Whether browsers shall come by TLS only from now on (SAFE_HEADERS_TLS): not to this machine by the name that all that
+// is developed on it has.
+static inline bool http_request_keeps_tls(const struct http_request *request) {
+  const char *host = http_request_header(request, "Host");
+  return http_request_by_tls(request) && host && strncasecmp(host, "localhost", 9) != 0;
+}
+
 static inline void http_header(struct http_response *response, const char *name, const char *value) {
   buffer_printf(&response->header, "%s: %s\r\n", name, value);
 }

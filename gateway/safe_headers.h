@@ -9,7 +9,8 @@
   "Permissions-Policy: camera=(), display-capture=(), geolocation=(), microphone=(), midi=(), payment=(), usb=()\r\n"
 // The same of what is no page, and so needs nothing of what pages may do.
 #define SAFE_HEADERS_DATA SAFE_HEADERS "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
-// Only when the edge says that the client came by TLS: over plain HTTP browsers pass it over (RFC 6797 7.2).
+// Only when the edge says that the client came by TLS: over plain HTTP browsers pass it over (RFC 6797 7.2). See
+// http_request_keeps_tls.
 #define SAFE_HEADERS_TLS "Strict-Transport-Security: max-age=31536000\r\n"
 
 #endif

@@ -178,7 +178,7 @@ static int on_request(struct mg_connection *connection) {
   count(server->gateway, response.status);
   note_refusal(server, &request, response.status);
   if (!response.detached) {
-    send_response(carrier, &response, http_request_by_tls(&request), strcmp(request.method, "HEAD") != 0, keep);
+    send_response(carrier, &response, http_request_keeps_tls(&request), strcmp(request.method, "HEAD") != 0, keep);
   }
   int status = response.status;
   http_response_fini(&response);

@@ -35,7 +35,7 @@ struct track {
   struct history *history;
   struct buffer out;  // a chunk's head, and features
   int fd;
-  bool tls;
+  bool keeps_tls;
   struct token_stamp stamp;
   int64_t looked_us;  // at the token, monotonic
   int64_t positions;
@@ -146,7 +146,7 @@ static enum track_end send_track(struct track *track) {
   int bytes = SEND_BUFFER_BYTES;
   (void)setsockopt(track->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
   enum track_end end = push(track, head, sizeof head - 1);
-  if (end == TRACK_WHOLE) end = track->tls ? push(track, tls_end, sizeof tls_end - 1) : push(track, "\r\n", 2);
+  if (end == TRACK_WHOLE) end = track->keeps_tls ? push(track, tls_end, sizeof tls_end - 1) : push(track, "\r\n", 2);
   return end == TRACK_WHOLE ? send_body(track) : end;
 }
 
@@ -167,11 +167,12 @@ static void *run(void *context) {
   return NULL;
 }
 
-void tracks_send(struct tracks *tracks, struct history *history, int fd, const struct token_stamp *stamp, bool tls) {
+void tracks_send(struct tracks *tracks, struct history *history, int fd, const struct token_stamp *stamp,
+                 bool keeps_tls) {
   struct track *track = calloc(1, sizeof *track);
   pthread_t thread;
   if (!track) abort();
-  *track = (struct track){.tracks = tracks, .history = history, .fd = fd, .stamp = *stamp, .tls = tls};
+  *track = (struct track){.tracks = tracks, .history = history, .fd = fd, .stamp = *stamp, .keeps_tls = keeps_tls};
   if (pthread_create(&thread, NULL, run, track) == 0) {
     pthread_detach(thread);
     return;

@@ -27,8 +27,9 @@ struct tracks *tracks_new(const struct tracks_options *options);
 bool tracks_take_place(struct tracks *tracks) __attribute__((warn_unused_result));
 void tracks_give_place(struct tracks *tracks);
 // Sends head and body to this socket, which must not block, and closes both. The place goes with it. stamp: of the
-// token that has asked for it, and without which it ends. tls: the client came by it.
-void tracks_send(struct tracks *tracks, struct history *history, int fd, const struct token_stamp *stamp, bool tls);
+// token that has asked for it, and without which it ends. keeps_tls: SAFE_HEADERS_TLS goes with it.
+void tracks_send(struct tracks *tracks, struct history *history, int fd, const struct token_stamp *stamp,
+                 bool keeps_tls);
 
 void tracks_stop(struct tracks *tracks);  // breaks off what is under way and waits for it
 void tracks_free(struct tracks *tracks);  // NULL is fine

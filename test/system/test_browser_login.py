@@ -102,7 +102,8 @@ def test_every_answer_has_safe_headers(stack, simulator, manager, where, method,
     headers = dict(headers)
     if headers.pop("token", False):
         headers["Authorization"] = f"Bearer {manager}"
-    headers.setdefault("Origin", origin(stack, where))
+    # A name of its own, because that of this machine is not to be bound to TLS.
+    headers = {"Host": "map.example", "Origin": f"{'https' if where == 'https' else 'http'}://map.example"} | headers
     got, answer = ask(stack, where, path, method, headers)
     assert got == status
     assert {name: answer[name] for name in SAFE} == SAFE
@@ -117,6 +118,14 @@ def test_every_answer_has_safe_headers(stack, simulator, manager, where, method,
     assert not [name for name in answer if name.lower().startswith("access-control-")]
     for name in [*SAFE, "Content-Security-Policy", "Cache-Control", "Strict-Transport-Security"]:
         assert len(answer.get_all(name, [])) <= 1
+
+
+@pytest.mark.parametrize("path", ["/", f"/api/v1/teams/{TEAM}/stream", f"/api/v1/teams/{TEAM}/track?{TRACK}", f"/api/v1/teams/{TEAM}/socket"])
+def test_browsers_are_not_bound_to_tls_on_this_machine(stack, simulator, manager, path):
+    headers = {"Authorization": f"Bearer {manager}"} | (UPGRADE if path.endswith("socket") else {})
+    for host, bound in (("localhost:8443", None), ("localhost", None), ("map.example", "max-age=31536000")):
+        status, answer = ask(stack, "https", path, headers=headers | {"Host": host})
+        assert status in (101, 200) and answer["Strict-Transport-Security"] == bound
 
 
 def test_what_no_route_answers_has_safe_headers(stack):
