@@ -22,6 +22,7 @@ enum {
 
 // The optional fields have numbers in a row, are varints of 32 bits, and their bits in `has` are in the same order.
 #define OPTIONALS (BATTERY - SPEED + 1)
+#define LONGEST_VALUE 5  // bytes of 32 bits
 _Static_assert(POSITION_HAS_SPEED == 1 && POSITION_HAS_BATTERY == 1 << (OPTIONALS - 1), "bits in order of the fields");
 
 // The three that every position has, as devices write them: in order, before all others.
@@ -42,7 +43,7 @@ static inline bool read_required(struct wire_reader *body, struct position *p) {
 }
 
 // A field of the wrong type is passed over, as an unknown field is: the required ones are then missing, and refused.
-static inline bool read_field(struct wire_reader *body, uint64_t tag, struct position *p) {
+static inline bool read_field(struct wire_reader *body, uint64_t tag, struct position *p, bool *plain) {
   switch (tag) {
     case WIRE_TAG(TAKEN_AT, WIRE_FIXED64):
       p->has |= POSITION_HAS_TAKEN_AT;
@@ -54,23 +55,28 @@ static inline bool read_field(struct wire_reader *body, uint64_t tag, struct pos
       p->has |= POSITION_HAS_LONGITUDE;
       return wire_fixed32(body, &p->longitude_e7);
     default:
+      *plain = false;
       return wire_skip(body, tag);
   }
 }
 
-bool position_decode(struct wire_reader body, struct position *out) {
+bool position_read(struct wire_reader body, struct position *out, bool *out_plain) {
   uint32_t optional[OPTIONALS] = {0}, has = 0;
+  bool plain = true;
   out->has = 0;
   if (!read_required(&body, out)) out->taken_at_us = out->latitude_e7 = out->longitude_e7 = 0;  // field by field, then
   while (body.at != body.end) {
     uint64_t tag, value;
+    plain &= body.at[0] < 0x80;
     if (!wire_varint(&body, &tag)) return false;
     uint64_t beyond = tag - WIRE_TAG(SPEED, WIRE_VARINT);
     if (beyond % 8 == 0 && beyond / 8 < OPTIONALS) {
+      const uint8_t *start = body.at;
       if (!wire_varint(&body, &value)) return false;
+      plain &= body.at - start <= LONGEST_VALUE;
       optional[beyond / 8] = (uint32_t)value;
       has |= 1u << beyond / 8;
-    } else if (!read_field(&body, tag, out)) {
+    } else if (!read_field(&body, tag, out, &plain)) {
       return false;
     }
   }
@@ -80,7 +86,13 @@ bool position_decode(struct wire_reader body, struct position *out) {
   out->accuracy_cm = optional[ACCURACY - SPEED];
   out->altitude_cm = (int32_t)wire_unzigzag(optional[ALTITUDE - SPEED]);
   out->battery_percent = optional[BATTERY - SPEED];
+  *out_plain = plain;
   return true;
+}
+
+bool position_decode(struct wire_reader body, struct position *out) {
+  bool plain;
+  return position_read(body, out, &plain);
 }
 
 uint8_t *position_encode(uint8_t *to, const struct position *position) {

@@ -51,6 +51,11 @@ enum position_fault {
 // is then of no use.
 bool position_decode(struct wire_reader body, struct position *out_position) __attribute__((warn_unused_result));
 
+// The same, and whether the bytes are plain: known fields only, under tags of one byte, which every reader of Protocol
+// Buffers takes for the same. Of others this one takes more than some do.
+bool position_read(struct wire_reader body, struct position *out_position, bool *out_plain)
+    __attribute__((warn_unused_result));
+
 // Writes the body of a Position message, at most POSITION_WIRE_BYTES, and returns the next free place.
 uint8_t *position_encode(uint8_t *to, const struct position *position);
 

@@ -1,6 +1,8 @@
 // Writing and reading TeamBatch and LogBatch. Lengths are written in one byte where they surely fit, else patched.
 #include "update.h"
 
+#include <stdlib.h>
+
 enum { BATCH_TRACKER = 1, BATCH_STARTED_AT = 2, BATCH_NUMBER = 3, BATCH_UPDATES = 4 };
 enum { UPDATE_WORKER = 1, UPDATE_POSITION = 2, UPDATE_PRESENCE = 3, UPDATE_RECEIVED_AT = 4, UPDATE_TEAM = 5 };
 enum { PRESENCE_ONLINE = 1, PRESENCE_SESSION = 2, PRESENCE_AT = 3, PRESENCE_REASON = 4, PRESENCE_REPORTS = 5 };
@@ -9,6 +11,7 @@ enum { PRESENCE_ONLINE = 1, PRESENCE_SESSION = 2, PRESENCE_AT = 3, PRESENCE_REAS
 #define UPDATE_MAX_BYTES (2 * (IDENT_MAX_BYTES + 2) + (POSITION_WIRE_BYTES + 2) + 9 + (32 + UPDATE_REASON_BYTES + 4))
 
 size_t batch_encode_origin(uint8_t *out, struct slice tracker, int64_t started_at_us) {
+  if (tracker.len > IDENT_MAX_BYTES) abort();  // no id
   uint8_t *to = wire_put_bytes(out, BATCH_TRACKER, tracker.data, tracker.len);
   return (size_t)(wire_put_fixed64(to, BATCH_STARTED_AT, (uint64_t)started_at_us) - out);
 }
@@ -89,7 +92,7 @@ static inline uint8_t *put_short(uint8_t *to, uint32_t id, const void *bytes, si
 void batch_append_position(struct buffer *live, struct buffer *log, struct slice team, struct slice worker,
                            const struct position *position, struct wire_reader bytes, int64_t received_at_us) {
   uint8_t anew[POSITION_WIRE_BYTES];
-  if (wire_left(&bytes) > POSITION_WIRE_BYTES) {
+  if (wire_left(&bytes) - 1 >= POSITION_WIRE_BYTES) {  // also none
     bytes = wire_reader(anew, (size_t)(position_encode(anew, position) - anew));
   }
   size_t len = 2 + worker.len + 2 + wire_left(&bytes) + 9;

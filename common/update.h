@@ -43,7 +43,7 @@ struct batch_header {
   uint64_t number;
 };
 
-// Appends the header of a batch; updates follow.
+// Appends the header of a batch; updates follow. The tracker's name is a valid id.
 void batch_append_header(struct buffer *buffer, const struct batch_header *header);
 // The same in two parts, for who begins many: what is the same in all (into out, BATCH_ORIGIN_BYTES; returns its
 // length), and the number.
@@ -56,8 +56,8 @@ void batch_append_number(struct buffer *buffer, const uint8_t *origin, size_t or
 #define UPDATE_REASON_BYTES 64
 void batch_append_update(struct buffer *live, struct buffer *log, const struct update *update);
 
-// The same of a worker's position, which was read from `bytes`. They are passed on as they came, with whatever later
-// fields may be among them; only if they are more than a position of ours can take, it is encoded anew.
+// The same of a worker's position, which was read from `bytes`: they are passed on as they came. If they are more than
+// a position of ours can take, or none are given, it is encoded anew.
 void batch_append_position(struct buffer *live, struct buffer *log, struct slice team, struct slice worker,
                            const struct position *position, struct wire_reader bytes, int64_t received_at_us);
 

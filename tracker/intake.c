@@ -14,6 +14,7 @@
 #define TICK_MS 500
 #define HEARTBEAT_TICKS 4  // every 2 s
 #define RETRY_US 250000
+#define LOG_INTERVAL_MOST_MS 160        // nobody waits longer for a PubAck because there is little to do
 #define LOG_PRESSURE_EVERY_US 10000000  // a steady overload goes on and off many times a second
 
 struct intake {
@@ -30,6 +31,7 @@ struct intake {
   uint32_t fed;              // updates that this round brought
   bool busy, heartbeat_due, log_waits, pressed, storing_fails;
   bool log_pending;      // some closed log batch may be without the publisher
+  uint64_t open_batch;   // number of the log batch that updates went into last
   bool pressure_logged;  // the last time that reading stopped was: its end will be, too
   int64_t log_pressure_at_us;
   struct rounds rounds;
@@ -70,14 +72,18 @@ static void on_log_timer(uv_timer_t *timer) {
   intake->log_pending = true;
 }
 
-// As many rounds as of the shortest fit into it.
 static uint64_t log_interval_ms(const struct intake *intake) {
-  uint64_t ms = intake->config.log_interval_ms;
-  return intake->config.round_ms ? ms * (uint64_t)intake->rounds.length_us / (intake->config.round_ms * 1000) : ms;
+  uint64_t least_ms = intake->config.log_interval_ms, ms = rounds_stretch_ms(&intake->rounds, least_ms);
+  uint64_t most_ms = least_ms > LOG_INTERVAL_MOST_MS ? least_ms : LOG_INTERVAL_MOST_MS;
+  return ms < most_ms ? ms : most_ms;
 }
 
-static void note_fed(struct intake *intake) {
+static void note_fed(struct intake *intake, uint64_t batch) {
   intake->fed++;
+  if (batch != intake->open_batch) {  // the one before is full, if it was not closed in time
+    intake->open_batch = batch;
+    intake->log_pending = true;
+  }
   watch_backlog(intake);  // now, not once a round: in a round every device may bring megabytes
   if (!intake->log_waits) {
     intake->log_waits = true;
@@ -87,7 +93,7 @@ static void note_fed(struct intake *intake) {
 
 uint64_t intake_append(struct intake *intake, struct batch_team *team, struct update *update) {
   uint64_t batch = batcher_append(intake->batcher, team, update);
-  note_fed(intake);
+  note_fed(intake, batch);
   return batch;
 }
 
@@ -96,7 +102,7 @@ uint64_t intake_position(struct intake *intake, struct batch_team *team, struct 
   uint64_t batch = batcher_position(intake->batcher, team, worker, position, bytes, received_at_us);
   intake->positions++;
   metric_add(intake->positions_total, 1);
-  note_fed(intake);
+  note_fed(intake, batch);
   return batch;
 }
 

@@ -74,9 +74,9 @@ static const struct setting settings[] = {
     {"round-ms", SETTING_INT, AT(round_ms), "4", 0, 500,
      "While positions keep coming, they are taken in and published at most so often …", NULL},
     {"round-most-ms", SETTING_INT, AT(round_most_ms), "32", 0, 500,
-     "… and so seldom when they are few: as long as 16 take to come.", NULL},
+     "… and so seldom when they are few: as long as 16 take to come. With --round-ms 0 there are no rounds.", NULL},
     {"log-interval-ms", SETTING_INT, AT(log_interval_ms), "20", 1, 1000,
-     "How long a log batch waits for more positions before it is stored; longer in the measure that rounds are.", NULL},
+     "How long a log batch waits for more positions before it is stored; longer as rounds are, up to 160.", NULL},
     {"backlog-bytes", SETTING_INT, AT(backlog_bytes), "16777216", 65536, 1L << 32,
      "Bytes of log batches not stored yet at which devices are no longer read.", NULL},
     {"log-max-age-s", SETTING_INT, AT(log_max_age_s), "0", 0, 31536000,
@@ -292,12 +292,11 @@ static int check_edge(struct tracker *tracker) {
   return fault ? fail("listen", fault) : 0;
 }
 
-static long round_most(const struct tracker_config *config) {
-  return config->round_most_ms > config->round_ms ? config->round_most_ms : config->round_ms;
-}
-
+// What may come while the loop sleeps between two rounds must not wait for the next one.
 static long connects_burst(const struct tracker_config *config) {
-  long ms = round_most(config) < CONNECTS_BURST_MS ? CONNECTS_BURST_MS : round_most(config) + 1;
+  long ms = CONNECTS_BURST_MS;
+  if (ms <= config->round_ms) ms = config->round_ms + 1;
+  if (ms <= config->round_most_ms) ms = config->round_most_ms + 1;
   return 1 + config->connects_per_s * ms / 1000;
 }
 
@@ -337,7 +336,7 @@ static int start_intake(struct tracker *tracker) {
                   .log_max_bytes = config->log_max_bytes,
                   .creates_stream = tracker->provision == PROVISION_SELF},
       .round_ms = (unsigned)config->round_ms,
-      .round_most_ms = (unsigned)round_most(config),
+      .round_most_ms = (unsigned)config->round_most_ms,
       .log_interval_ms = (unsigned)config->log_interval_ms,
       .backlog_bytes = (size_t)config->backlog_bytes,
   };

@@ -41,8 +41,10 @@ static inline bool read_position(struct wire_reader *message, struct report *rep
   if (!wire_bytes(message, &bytes)) return false;
   if (report->count == report->capacity) grow(report);
   struct reported *next = &report->positions[report->count++];
-  next->bytes = bytes;
-  return position_decode(bytes, &next->position);
+  bool plain;
+  if (!position_read(bytes, &next->position, &plain)) return false;
+  next->bytes = plain ? bytes : (struct wire_reader){0};
+  return true;
 }
 
 static inline bool read_report_field(struct wire_reader *message, uint64_t tag, struct report *report) {

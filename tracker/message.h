@@ -18,7 +18,7 @@ enum message_kind message_open(const uint8_t *body, size_t len, struct wire_read
 
 struct reported {
   struct position position;
-  struct wire_reader bytes;  // what it was read from
+  struct wire_reader bytes;  // what it was read from, if they are plain; else empty
 };
 
 struct report {

@@ -85,7 +85,9 @@ static void wait_until(struct pace *pace, struct batch_waiter who, int64_t until
     pace->turned_to = now_us / SLOT_US;
     uv_timer_start(&pace->timer, on_timer, SLOT_MS, SLOT_MS);
   }
-  struct slot *slot = &pace->slots[(until_us / SLOT_US + 1) % SLOTS];  // in the next, it is due
+  int64_t number = until_us / SLOT_US + 1;                      // in the next, it is due
+  if (number <= pace->turned_to) number = pace->turned_to + 1;  // now_us may be a little old
+  struct slot *slot = &pace->slots[number % SLOTS];
   if (slot->count == slot->room) {
     slot->room = slot->room ? 2 * slot->room : 4;
     slot->waiting = realloc(slot->waiting, slot->room * sizeof *slot->waiting);

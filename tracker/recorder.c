@@ -54,7 +54,7 @@ struct recorder {
   uv_thread_t thread;
   atomic_bool stopping, leads;
 
-  uv_mutex_t lock;   // protects changes of `store`, and `ended`
+  uv_mutex_t lock;   // protects changes of `store`, `stopping` and `ended`
   uv_cond_t change;  // of `stopping` and `ended`
   bool ended;        // the thread is about to
 

@@ -4,6 +4,7 @@
 
 #include "frame.h"
 #include "plain_position.h"
+#include "team.pb-c.h"
 #include "update.h"
 
 #define POSITIONS_MAX 1024
@@ -102,6 +103,8 @@ static void check_passed_on(void) {
       check_same_position(&update.position, &ours.positions[i].position);
     }
     fuzz_check(batch_next(&reader, &update) == BATCH_END);
+    ProtobufCAllocator allocator = plain_allocator(&arena);  // and nothing of a device makes it odd for others
+    fuzz_check(muster__team_batch__unpack(&allocator, batches[b]->len, batches[b]->data) != NULL);
   }
 }
 

@@ -199,7 +199,7 @@ def test_nothing_is_lost_or_doubled_while_leaders_and_postgres_are_killed_again_
 
 
 def test_recording_goes_on_from_a_stream_that_was_made_anew(start):
-    stack = start()
+    stack = start(options={"tracker": ["--round-most-ms", "4"]})  # the first one is to have many messages
     first = Load(stack, 3, interval_ms=100).end()
     check_recorded(stack, first)
     created = stream_info(stack)["created"]

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from devices import Device, position, worker_token
-from views import PROGRAMS, FakeTracker, Stack
+from devices import Device, device_pb2, frame, position, worker_token
+from views import PROGRAMS, FakeTracker, Stack, metrics, wait_for
 
 TEAM = "team-1"
 ROUND_S = 0.4  # less than a tail needs to come, which is published as well
@@ -63,3 +63,58 @@ def test_after_a_silence_a_position_goes_at_once(device, listener):
         at, latitudes = next_batch(listener)
         assert latitudes == [latitude_e7] and at - begun < ROUND_S / 2
         time.sleep(ROUND_S * 1.5)
+
+
+# ---- how long they are ----
+
+
+def taken(stack):
+    """(positions, live batches, log batches) so far."""
+    seen = metrics(stack.own_url("tracker-1"))
+    return [seen[f"muster_tracker_{what}_total"] for what in ("positions", "live_batches", "log_batches")]
+
+
+def per_position(tmp_path, per_s=200, count=400):
+    """Live and log batches per position, at so many positions a second of one device."""
+    here = Stack(tmp_path, PROGRAMS, trackers=1, gateways=1)
+    here.up()
+    try:
+        with Device(here.own_device_address("tracker-1")) as device:
+            device.hello(worker_token(here.key, "van-7", TEAM))
+            begun = time.monotonic()
+            for number in range(count):
+                time.sleep(max(0, begun + number / per_s - time.monotonic()))
+                device.report(position(latitude_e7=number))
+                if number == count // 4:
+                    before = taken(here)
+            positions, live, log = (now - then for now, then in zip(taken(here), before))
+        return live / positions, log / positions
+    finally:
+        here.down()
+
+
+def test_with_little_to_do_rounds_and_log_batches_gather_for_longer(tmp_path):
+    live, log = per_position(tmp_path)
+    assert live < 0.35 and log < 0.06  # of 32 ms, and of 160: 0.16 and 0.03; of 4 ms and 20: 1 and 0.25
+
+
+def test_with_next_to_nothing_to_do_they_do_not(tmp_path):
+    live, log = per_position(tmp_path, per_s=20, count=60)
+    assert live > 0.8 and log > 0.6
+
+
+def test_a_full_log_batch_is_stored_at_once(tmp_path):
+    here = Stack(tmp_path, PROGRAMS, trackers=1, gateways=1, options={"tracker": ["--log-interval-ms", 1000]})
+    here.up()
+    try:
+        with Device(here.own_device_address("tracker-1")) as device:
+            device.hello(worker_token(here.key, "van-7", TEAM))
+            time.sleep(1.5)  # what it said of coming is stored
+            reports = (device_pb2.Report(number=number, positions=[position()] * 100) for number in range(1, 201))  # 0.9 MB
+            sent = b"".join(frame(device_pb2.DeviceMessage(report=report).SerializeToString()) for report in reports)
+            before, begun = taken(here)[2], time.monotonic()
+            device.send_bytes(sent)
+            wait_for(lambda: taken(here)[2] - before >= 2, 5)
+            assert time.monotonic() - begun < 0.8
+    finally:
+        here.down()

@@ -178,6 +178,36 @@ static void each_value_beyond_its_range_has_its_fault(void **state) {
   assert_int_equal(position_check(&good, 0, 999), POSITION_FUTURE);
 }
 
+// What is passed on as it came must be nothing that another reader of Protocol Buffers refuses.
+static void only_known_fields_under_short_tags_are_plain(void **state) {
+  (void)state;
+  static const struct {
+    const char *bytes;
+    size_t len;
+    bool plain;
+  } tails[] = {
+      {"", 0, true},
+      {"\x20\x05", 2, true},                       // a speed
+      {"\x20\x85\x80\x80\x80\x00", 6, true},       // whose value is longer than it has to be
+      {"\x20\x05\x20\x06", 4, true},               // twice: the last one counts
+      {"\x20\x85\x80\x80\x80\x80\x00", 7, false},  // and longer than 32 bits are
+      {"\xa0\x00\x05", 3, false},                  // under a longer tag
+      {"\xa0\x80\x80\x80\x80\x00\x05", 7, false},  // longer than some readers take
+      {"\x25\x05\x00\x00\x00", 5, false},          // a speed of another type
+      {"\x78\x05", 2, false},                      // a later field
+  };
+  for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
+    uint8_t bytes[POSITION_WIRE_BYTES + 16];
+    struct position p = good, read;
+    p.has = POSITION_HAS_ALL_REQUIRED;
+    uint8_t *to = position_encode(bytes, &p);
+    memcpy(to, tails[i].bytes, tails[i].len);
+    bool plain;
+    assert_true(position_read(wire_reader(bytes, (size_t)(to - bytes) + tails[i].len), &read, &plain));
+    assert_int_equal(plain, tails[i].plain);
+  }
+}
+
 static void values_that_are_not_there_are_0_and_good(void **state) {
   (void)state;
   struct position p = good, read;
@@ -219,6 +249,7 @@ int main(void) {
       cmocka_unit_test(random_bytes_are_read_or_refused_but_never_overrun),
       cmocka_unit_test(the_greatest_values_are_good),
       cmocka_unit_test(each_value_beyond_its_range_has_its_fault),
+      cmocka_unit_test(only_known_fields_under_short_tags_are_plain),
       cmocka_unit_test(values_that_are_not_there_are_0_and_good),
       cmocka_unit_test(a_position_without_place_or_time_is_refused),
       cmocka_unit_test(faults_are_the_protocols_reasons),

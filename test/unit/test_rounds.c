@@ -54,8 +54,30 @@ static void with_little_to_do_no_round_is_longer_than_the_most(void **state) {
   struct rounds rounds;
   int64_t now_us = 1000000;
   rounds_init(&rounds, LEAST, MOST);
-  run(&rounds, 3, &now_us, 100);
-  assert_true(rounds.length_us > MOST * 3 / 4 && rounds.length_us <= MOST);
+  run(&rounds, 200, &now_us, 100);
+  assert_int_equal(rounds.length_us, MOST);
+}
+
+static void where_waiting_would_save_nothing_rounds_are_short(void **state) {
+  (void)state;
+  for (double per_s = 1; per_s < 100; per_s *= 2) {
+    struct rounds rounds;
+    int64_t now_us = 1000000;
+    rounds_init(&rounds, LEAST, MOST);
+    run(&rounds, per_s, &now_us, 100);
+    assert_int_equal(rounds.length_us, LEAST);
+  }
+}
+
+static void what_goes_with_rounds_is_stretched_like_them(void **state) {
+  (void)state;
+  struct rounds rounds;
+  int64_t now_us = 1000000;
+  rounds_init(&rounds, LEAST, MOST);
+  run(&rounds, 20000, &now_us, 100);
+  assert_int_equal(rounds_stretch_ms(&rounds, 20), 20);
+  run(&rounds, 200, &now_us, 100);
+  assert_int_equal(rounds_stretch_ms(&rounds, 20), 160);
 }
 
 static void it_is_quick_to_notice_the_end_of_a_silence(void **state) {
@@ -75,10 +97,11 @@ static void the_least_may_be_nothing_and_the_most_the_least(void **state) {
   (void)state;
   struct rounds rounds;
   int64_t now_us = 1000000;
-  rounds_init(&rounds, 0, 0);
-  run(&rounds, 100, &now_us, 100);
+  rounds_init(&rounds, 0, MOST);  // none at all
+  run(&rounds, 1000, &now_us, 100);
   assert_int_equal(rounds.length_us, 0);
-  rounds_init(&rounds, LEAST, LEAST);
+  assert_int_equal(rounds_stretch_ms(&rounds, 20), 20);
+  rounds_init(&rounds, LEAST, 0);
   run(&rounds, 100, &now_us, 100);
   assert_int_equal(rounds.length_us, LEAST);
 }
@@ -88,6 +111,8 @@ int main(void) {
       cmocka_unit_test(a_busy_tracker_has_the_shortest_rounds),
       cmocka_unit_test(with_less_to_do_a_round_brings_as_many),
       cmocka_unit_test(with_little_to_do_no_round_is_longer_than_the_most),
+      cmocka_unit_test(where_waiting_would_save_nothing_rounds_are_short),
+      cmocka_unit_test(what_goes_with_rounds_is_stretched_like_them),
       cmocka_unit_test(it_is_quick_to_notice_the_end_of_a_silence),
       cmocka_unit_test(the_least_may_be_nothing_and_the_most_the_least),
   };

@@ -13,6 +13,7 @@
 #include "update.h"
 
 #define UPDATES 20
+#define REQUIRED_BYTES 19  // of a position with nothing else
 
 // A batch in memory: what was, or is to be, on the wire.
 static struct batch_header header;
@@ -96,6 +97,14 @@ static void a_position_is_passed_on_as_it_came_unless_it_is_too_long(void **stat
     struct buffer live = {0}, log = {0};
     batch_append_position(&live, &log, (struct slice){"t", 1}, (struct slice){"w", 1}, &position,
                           wire_reader(bytes, len), 1);
+    batch_append_position(&live, &log, (struct slice){"t", 1}, (struct slice){"w", 1}, &position,
+                          (struct wire_reader){0}, 1);
+    struct buffer alone = {0}, alone_too = {0};
+    batch_append_position(&alone, &alone_too, (struct slice){"t", 1}, (struct slice){"w", 1}, &position,
+                          wire_reader(bytes, REQUIRED_BYTES), 1);
+    assert_memory_equal(live.data + live.len - alone.len, alone.data, alone.len);
+    buffer_fini(&alone);
+    buffer_fini(&alone_too);
     bool passed_on = memmem(live.data, live.len, bytes, len) && memmem(log.data, log.len, bytes, len);
     assert_int_equal(passed_on, len <= POSITION_WIRE_BYTES);
     buffer_fini(&live);
