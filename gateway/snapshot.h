@@ -24,7 +24,8 @@ struct snapshot_team {
   int64_t workers, online, stale;  // online: those not stale
 };
 
-// Whether libpq understands it. To be asked first: what it does not understand it repeats in its faults, password and all.
+// Whether libpq understands it. To be asked first: what it does not understand it repeats in its faults, password and
+// all.
 bool snapshot_understands(const char *database_url) __attribute__((warn_unused_result));
 
 struct snapshot *snapshot_new(const char *database_url);

@@ -17,7 +17,8 @@
 
 struct store;
 
-// Whether libpq understands it. To be asked first: what it does not understand it repeats in its faults, password and all.
+// Whether libpq understands it. To be asked first: what it does not understand it repeats in its faults, password and
+// all.
 bool store_understands(const char *database_url) __attribute__((warn_unused_result));
 struct store *store_open(const char *database_url);  // NULL on failure
 void store_close(struct store *store);
