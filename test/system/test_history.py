@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, timezone
 import psycopg
 import pytest
 
+from devices import sign
 from views import PROGRAMS, Stack, View, error_code, fetch, metrics, wait_for
 
 STALL_MS = 2000
@@ -230,6 +231,22 @@ def test_those_who_stop_reading_hold_nobody_but_the_next_track(stack, url, token
     assert len(features(fetch(url + path(), token))) == 200
     for download in stuck:
         download.close()
+
+
+def test_a_track_ends_with_the_token_that_asked_for_it(stack, url):
+    ended = 'muster_gateway_tracks_total{result="token"}'
+    before, tail = metrics(url)[ended], b""
+    expiry = int(time.time()) + 2
+    token = sign(stack.key, {"sub": "anna", "role": "manager", "team": MANY, "exp": expiry})
+    download = Download(url, path(MANY), token, receive_buffer=65536)
+    while metrics(url)[ended] == before:  # it would go on for a minute
+        assert download.read() and time.time() < expiry + 10
+        time.sleep(0.1)
+    assert expiry <= time.time() <= expiry + 5
+    while more := download.read():
+        tail = (tail + more)[-16:]
+    download.close()
+    assert not tail.endswith(b"0\r\n\r\n"), "it looks whole"
 
 
 def test_whoever_goes_away_leaves_the_place_and_postgres_at_once(stack, url, token):
