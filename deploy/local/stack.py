@@ -209,6 +209,7 @@ class Stack:
         done = subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL, capture_output=True, cwd="/",
                               encoding="utf-8", check=False,
                               env=clean_environment() | self._program_env("provision", "admin", postgres.OWNER))
+        (self.run / "provision.database-url").unlink()  # the owner's; it is needed no more
         with open(self.run / "log" / "provision.log", "a", encoding="utf-8") as log:
             log.write(done.stderr)
         if done.returncode != 0:
