@@ -33,6 +33,8 @@ class App {
   #stream = null;
   #fitted = false;
   #signedIn = false;
+  /** Grows with every session and every look at its teams: answers to an older one are of no interest. */
+  #turn = 0;
   /** Looking through a share link, with its cookie. */
   #shared = false;
   /** @type {import('./api.mjs').Session | null} */
@@ -163,14 +165,19 @@ class App {
   /** With a session, or to find out whether there is one. */
   async begin() {
     clearTimeout(this.#teamsTimer);
+    const turn = ++this.#turn;
     let teams;
+    let { session } = this;
     try {
       teams = await getTeams();
+      session ??= await getSession().catch(() => null);
     } catch (error) {
+      if (turn !== this.#turn) return;
       return this.#teamsRefused(/** @type {import('./api.mjs').ApiError} */ (error));
     }
-    if (!this.#signedIn) this.session = await getSession().catch(() => null);
-    this.panel.showSession(this.session);
+    if (turn !== this.#turn) return; // somebody else's session by now
+    this.session = session;
+    this.panel.showSession(session);
     this.#signedIn = true;
     this.#teamsFailed = 0;
     const wanted = this.team ?? parseFragment(location.hash).team ?? teams[0]?.team ?? null;
@@ -287,6 +294,7 @@ class App {
     this.#stream?.stop();
     this.#stream = null;
     clearTimeout(this.#teamsTimer);
+    this.#turn++;
     this.#signedIn = false;
     this.session = null;
     this.share.close();

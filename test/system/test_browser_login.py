@@ -335,6 +335,22 @@ def test_a_manager_shares_one_worker_and_revokes_it_in_the_page(page, manager):
     wait_for(lambda: not page.links(f"for {shown}"))
 
 
+def test_a_link_that_is_followed_in_an_open_page_takes_its_place(page, manager):
+    page.open(f"#token={manager}&team={TEAM}")
+    shown = sorted(page.live()["workers"])[0]
+    page.find("find").send_keys(shown)
+    wait_for(lambda: page.browser.find_elements(By.CSS_SELECTOR, "#found li"))[0].click()
+    page.await_state(lambda s: s["selected"] == shown)
+    address = make_link(page, shown)
+    for _ in range(5):  # also while the page still asks whose session it has
+        page.open()
+        page.browser.get(address)
+        page.await_state(lambda s: s["role"] == "viewer" and s["connection"] == "live" and list(s["workers"]) == [shown])
+        time.sleep(0.3)  # what was under way has come
+        assert page.state()["role"] == "viewer" and page.find("shared").is_displayed()
+        assert not page.find("share").is_displayed() and not page.find("team").is_displayed()
+
+
 def test_a_link_to_the_team_shows_it_to_somebody_without_a_session(page, manager):
     page.open(f"#token={manager}&team={TEAM}")
     page.live()

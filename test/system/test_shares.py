@@ -327,6 +327,38 @@ def test_links_end_with_everything_else_of_whoever_made_them(stack, crew):
         wait_for(lambda: fetch(f"{stack.own_url(gateway)}/api/v1/teams", token)[0] == 401, 5)
 
 
+def test_without_nats_links_go_on_and_are_neither_made_nor_revoked(stack, crew, manager):
+    link, token = make(stack, manager, worker="van-7")
+    url = stack.own_url("gateway-1")
+    with View(url, TEAM, token) as view:
+        view.until("snapshot")
+        stack.kill("nats")
+        try:
+            view.until("stale")
+            for method, share in (("GET", ""), ("POST", ""), ("DELETE", link["id"])):
+                answer = shares(stack, "gateway-1", manager, method, share)
+                assert error_code(answer) == "unavailable" and answer[1]["Retry-After"]
+            assert fetch(f"{url}/api/v1/teams", token)[0] == 200
+        finally:
+            stack.restart("nats")
+        wait_for(lambda: shares(stack, "gateway-1", manager)[0] == 200)
+        assert link["id"] in listed(stack, "gateway-2", manager)
+        view.until("delta")
+        assert shares(stack, "gateway-1", manager, "DELETE", link["id"])[0] == 204
+        assert end_of(view) == "token_revoked"
+
+
+def test_making_links_can_be_switched_off(tmp_path):
+    here = Stack(tmp_path / "off", PROGRAMS, trackers=1, gateways=1, options={"gateway": ["--share-max-days", "0"]})
+    here.up()
+    try:
+        manager = here.mint("--team", TEAM, "--subject", "anna")
+        assert error_code(shares(here, "gateway-1", manager, "POST")) == "no_shares"
+        assert listed(here, "gateway-1", manager) == {}
+    finally:
+        assert here.down() == []
+
+
 # ---- the cookie of a link ----
 
 def test_a_link_has_a_cookie_of_its_own_beside_the_session(stack, crew, manager):
