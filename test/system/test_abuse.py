@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from devices import worker_token
-from views import BUILD, PROGRAMS, Stack, View, metrics, trusting, wait_for
+from views import BUILD, PROGRAMS, SANITIZED, Stack, View, metrics, trusting, wait_for
 
 HERE = Path(__file__).resolve().parent
 SECONDS = 6  # of load, before and under each abuse
@@ -129,7 +129,10 @@ def hold_against(stack, kind, **settings):
     print(f"\n{kind}: view p99 {before['p99']:.0f} ms before, {under['p99']:.0f} under ({under['p99'] / before['p99']:.2f}); "
           f"newcomers {max(waits, default=-1):.2f} s; grown by " +
           ", ".join(f"{name} {megabytes:.1f}" for name, megabytes in grown.items()) + f" MB; {counts}")
-    assert waits and waits[0] < 1.0
+    assert waits
+    if SANITIZED:  # they keep what was freed for a while, and are slow: that nothing breaks is what they show
+        return counts
+    assert waits[0] < 1.0
     assert {name: megabytes for name, megabytes in grown.items() if megabytes > GROWTH_MB} == {}
     assert under["p99"] <= 1.5 * before["p99"]
     return counts

@@ -24,6 +24,7 @@ import team_pb2  # noqa: E402
 import view_pb2  # noqa: E402
 
 PROGRAMS = BUILD / "bin"
+SANITIZED = b"__sanitizer" in (PROGRAMS / "muster-gateway").read_bytes() if PROGRAMS.exists() else False
 
 
 def fetch(url, token=None, method="GET", headers=None):
