@@ -266,6 +266,52 @@ def test_public_keys_check_what_private_keys_sign(stack, folder, tmp_path, algor
     public.unlink()
 
 
+# ---- muster-token ----
+
+def test_what_is_minted_can_be_inspected(stack):
+    start = int(time.time()) + 3600
+    token = cli(stack, "mint", "--teams", "a,b", "--subject", "an\x1bna", "--jti", "id-7", "--not-before", str(start), "--days", "0.5")
+    said = cli(stack, "inspect", text=token, fails=True)
+    for wanted in ('"jti":"id-7"', f'"nbf":{start}', f'"exp":{start + 43200}', "teams       a, b", "role        manager",
+                   "NOT VALID: the token is not valid yet"):
+        assert wanted in said, said
+    assert "\x1b" not in said, "what a stranger wrote must not reach the terminal as it is"
+    assert "NOT VALID: the token is malformed" in cli(stack, "inspect", text="x", fails=True)
+    assert "NOT VALID: the token is not signed by our key" in cli(stack, "inspect", text=sign("k" * 32, {
+        "sub": "a", "role": "admin", "exp": start}), fails=True)
+    assert cli(stack, "mint", "--team", "a", "--subject", "s").count(".") == 2
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["mint", "--team", "a"], "--subject is missing"), (["mint", "--team", "a", "--subject", "s", "--jti", "a b"], "--jti wants"),
+    (["mint", "--team", "a", "--subject", "s", "--algorithm", "HS512"], "--algorithm is none of"),
+    (["mint", "--team", "a", "--subject", "s", "--algorithm", "RS256"], "is the key one of RS256?"),
+    (["mint", "--token-key", "k" * 32], "unknown option"), (["revoke"], "give one of"), (["revoke", "--jti", "a.b"], "--jti wants"),
+    (["revoke", "--jti", "a", "--subject", "b"], "give one of"), (["mend"], "unknown command"),
+    (["revoked", "--nats-url", "nats://a:b@127.0.0.1"], "no place for a user or a password"),
+])
+def test_muster_token_says_what_it_will_not_do(stack, arguments, said):
+    answer = cli(stack, *arguments, fails=True)
+    assert said in answer and "k" * 32 not in answer
+
+
+def test_each_command_has_help_with_examples(stack):
+    for command in ("mint", "inspect", "revoke", "revoked"):
+        assert f"\n  muster-token {command}" in cli(stack, command, "--help") or command == "inspect"
+        assert f"muster-token {command}" in cli(stack, "--help")
+
+
+def test_a_list_is_tidied_of_what_has_expired_long_ago(stack):
+    def token(jti, days):
+        now = int(time.time())
+        return sign(stack.key, {"sub": "a", "role": "admin", "jti": jti, "iat": now - 864000, "exp": int(now - days * 86400)})
+
+    cli(stack, "revoke", "--token-file", "/dev/stdin", text=token("long-ago", 2))
+    cli(stack, "revoke", "--token-file", "/dev/stdin", text=token("just-now", 0.5))
+    assert '"long-ago"' in cli(stack, "revoked") and "(removed)" in cli(stack, "revoked", "--tidy")
+    assert '"long-ago"' not in cli(stack, "revoked") and '"just-now"' in cli(stack, "revoked")
+
+
 # ---- refusals ----
 
 def test_devices_are_told_what_is_wrong(stack):

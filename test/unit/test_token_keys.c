@@ -304,6 +304,33 @@ static void keys_are_read_again_and_kept_if_the_new_ones_are_wrong(void **state)
   token_keys_free(keys);
 }
 
+static void *check_again_and_again(void *context) {
+  struct errand *errand = context;
+  errand->status = TOKEN_OK;
+  for (int i = 0; i < 2000 && errand->status == TOKEN_OK; i++) run_errand(errand);
+  return NULL;
+}
+
+static void keys_change_under_those_who_check(void **state) {
+  pthread_t threads[2];
+  char fault[TOKEN_KEYS_FAULT_BYTES];
+  (void)state;
+  put("a.hs256", SECRET);
+  struct token_keys *keys = keys_of("", folder);
+  struct errand errands[2];
+  for (int i = 0; i < 2; i++) {
+    errands[i] = (struct errand){.keys = keys, .text = sign(TOKEN_HS256, "a", SECRET)};
+    assert_int_equal(pthread_create(&threads[i], NULL, check_again_and_again, &errands[i]), 0);
+  }
+  for (int i = 0; i < 200; i++) assert_true(token_keys_reload(keys, fault));
+  for (int i = 0; i < 2; i++) {
+    pthread_join(threads[i], NULL);
+    assert_int_equal(errands[i].status, TOKEN_OK);
+    free(errands[i].text);
+  }
+  token_keys_free(keys);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
   const struct CMUnitTest tests[] = {
@@ -318,6 +345,7 @@ int main(void) {
       TEST(hidden_files_are_passed_over_and_no_key_is_a_fault),
       TEST(a_single_file_will_do),
       TEST(keys_are_read_again_and_kept_if_the_new_ones_are_wrong),
+      TEST(keys_change_under_those_who_check),
   };
   key_pair_rsa(2048, &rsa);
   key_pair_rsa(2048, &other_rsa);
