@@ -54,26 +54,41 @@ class Crew:
     """The worker that is shown, on tracker-1, and others of the team, on tracker-2."""
 
     def __init__(self, stack):
-        self.shown = self._connect(stack, "tracker-1", "van-7")
-        self.others = [self._connect(stack, "tracker-2", f"other-{n}") for n in range(OTHERS)]
+        self.stack = stack
+        self.homes = {"van-7": "tracker-1"} | {f"other-{n}": "tracker-2" for n in range(OTHERS)}
+        self.devices = {worker: self.connect(stack, tracker, worker) for worker, tracker in self.homes.items()}
 
     @staticmethod
-    def _connect(stack, tracker, worker):
+    def connect(stack, tracker, worker):
         device = Device(stack.own_device_address(tracker))
         assert device.hello(worker_token(stack.key, worker, TEAM)).HasField("welcome")
         return device
 
-    @staticmethod
-    def _move(device, place, **more):
-        device.report(position(now_us(), *place, **more))
-        assert device.receive().HasField("ack")
+    def _move(self, worker, place, **more):
+        """A device that was silent for too long was disconnected meanwhile."""
+        for _ in range(2):
+            try:
+                self.devices[worker].report(position(now_us(), *place, **more))
+                answer = self.devices[worker].receive()
+            except ConnectionError:
+                answer = None
+            if answer:
+                assert answer.HasField("ack")
+                return
+            self.devices[worker] = self.connect(self.stack, self.homes[worker], worker)
+        raise AssertionError(f"{worker} is not heard")
 
     def move_others(self):
-        for device in self.others:
-            self._move(device, ELSEWHERE)
+        for worker in self.devices:
+            if worker != "van-7":
+                self._move(worker, ELSEWHERE)
 
     def move_shown(self, battery):
-        self._move(self.shown, SHOWN, battery_percent=battery)
+        self._move("van-7", SHOWN, battery_percent=battery)
+
+    def close(self):
+        for device in self.devices.values():
+            device.close()
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +101,7 @@ def crew(stack):
     known = f"{stack.own_url('gateway-1')}/api/v1/teams"
     wait_for(lambda: [team["workers"] for team in json.loads(fetch(known, admin)[2])["teams"]] == [OTHERS + 1])
     yield here
-    for device in [here.shown, *here.others]:
-        device.close()
+    here.close()
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +253,7 @@ def test_a_view_of_one_worker_has_no_byte_of_the_others(stack, crew, manager, ki
 
 
 def test_views_of_one_worker_go_stale_and_offline_as_it_does(stack, crew, manager):
-    device = Crew._connect(stack, "tracker-1", "short-stay")
+    device = Crew.connect(stack, "tracker-1", "short-stay")
     _, token = make(stack, manager, worker="short-stay")
     with View(stack.own_url("gateway-2"), TEAM, token, "?interval_ms=0") as view:
         view.until_rows(lambda rows: rows.get("short-stay", [None] * 11)[9] == "online", "the worker")
@@ -253,7 +267,7 @@ def test_a_link_to_a_worker_that_is_not_there_yet_shows_nobody_until_it_comes(st
     _, token = make(stack, manager, worker="newcomer")
     with View(stack.own_url("gateway-1"), TEAM, token) as view:
         assert view.until("snapshot")["rows"] == []
-        device = Crew._connect(stack, "tracker-2", "newcomer")
+        device = Crew.connect(stack, "tracker-2", "newcomer")
         view.until_rows(lambda rows: "newcomer" in rows, "the newcomer")
         device.close()
 
