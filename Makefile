@@ -71,7 +71,7 @@ LIBS_simulator := -lpq
 SRC_token := command inspect main mint revoke
 EXTRA_token = $(BUILD)/common/revocation_log.o
 LIBS_token := -lnats
-UNIT_TESTS := buffer config decimal frame hist ident metrics nats_url peers position revoked token token_keys update wire \
+UNIT_TESTS := buffer config decimal frame hist ident log metrics nats_url peers position revoked token token_keys update wire \
   answer backoff board box device device_message device_repeat device_token event_stream figures ledger message_stream motion report \
   scenario proxy share source spool trace watch watch_proto watch_stream watch_view ack batcher pgarray rate roll rounds server_time session \
   follow group head numbers origin places query replicas team team_frame time_text view_filter view_json view_proto ws
