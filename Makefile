@@ -49,18 +49,20 @@ PROTO := device revocation share team view
 COMMON := buffer clock config decimal file_limit frame hist ident log mailbox metrics nats_url peers position subject update wire
 COMMON += revoked token token_guard token_key token_keys token_scan
 COMMON += $(if $(findstring address,$(SANITIZE)),leaks)
+# What needs NATS, and is in several programs.
+NATS_OBJECTS := $(BUILD)/common/jetstream.o $(BUILD)/common/revocation_log.o $(BUILD)/common/share_log.o
 SRC_tracker := ack admin admission batcher collected conn intake known main message origin pace pgarray provision proxy publish rate recorder roll rounds server server_time session store store_copy store_days store_write stream undertaker
 UNIT_tracker := ack admission batcher message pgarray proxy rate roll rounds server_time session
-EXTRA_tracker = $(BUILD)/gen/schema_files.o $(BUILD)/common/revocation_log.o $(BUILD)/common/share_log.o
+EXTRA_tracker = $(BUILD)/gen/schema_files.o $(NATS_OBJECTS)
 SCHEMA := 001_initial.sql 002_faults.sql roles.sql
 LIBS_tracker := -lnats -lpq -lcivetweb
-SRC_gateway := api_cluster api_config api_error api_health api_positions api_session api_shares api_socket api_stream api_teams \
+SRC_gateway := api_answer api_cluster api_config api_health api_positions api_session api_shares api_socket api_stream api_teams \
   api_track assets carrier channel compare directory door expiry fanout feed files follow gateway_metrics group guest head \
   history join lane main numbers origin places query replay replicas routes server snapshot team team_frame time_text tracks \
   view_event view_filter view_frame view_json view_open view_proto viewer viewer_input window ws
 UNIT_gateway := follow group head numbers origin places query replicas team team_frame time_text view_event view_filter \
   view_frame view_json view_proto window ws
-EXTRA_gateway = $(BUILD)/gen/web_assets.o $(BUILD)/common/revocation_log.o $(BUILD)/common/share_log.o
+EXTRA_gateway = $(BUILD)/gen/web_assets.o $(NATS_OBJECTS)
 LIBS_gateway := -lnats -lpq -lcivetweb -lcrypto
 SRC_simulator := answer audience backoff board box chief device device_conn device_message endpoint event_stream figures \
   fleet ledger live main message_stream motion outputs player recorded replay report run scenario settings source \
@@ -69,7 +71,7 @@ UNIT_simulator := answer backoff board box device device_message event_stream fi
   scenario source spool trace watch_frame watch_proto watch_stream watch_team watch_view
 LIBS_simulator := -lpq
 SRC_token := command inspect main mint revoke
-EXTRA_token = $(BUILD)/common/revocation_log.o
+EXTRA_token = $(BUILD)/common/jetstream.o $(BUILD)/common/revocation_log.o
 LIBS_token := -lnats
 UNIT_TESTS := buffer config decimal frame hist ident log metrics nats_url peers position revoked token token_keys update wire \
   answer backoff board box device device_message device_repeat device_token event_stream figures ledger message_stream motion report \

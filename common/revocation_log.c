@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "jetstream.h"
 #include "log.h"
 #include "revocation.pb-c.h"
 #include "subject.h"
@@ -24,8 +25,7 @@ struct revocation_log {
   struct revocation_log_options options;
   pthread_mutex_t lock;  // of all below; held while NATS is asked
   pthread_cond_t wake;
-  natsConnection *nc;
-  jsCtx *js;
+  struct jetstream jetstream;
   int64_t created_at;  // of the stream that was read, as NATS has it
   uint64_t next;       // message to be read
   bool heard;          // the last time NATS was asked
@@ -38,6 +38,8 @@ struct revocation_log *revocation_log_new(const struct revocation_log_options *o
   struct revocation_log *log = calloc(1, sizeof *log);
   if (!log) abort();
   log->options = *options;
+  log->jetstream =
+      (struct jetstream){.url = options->nats_url, .name = options->name, .inbox = options->inbox, .wait_ms = WAIT_MS};
   log->heard = true;
   pthread_mutex_init(&log->lock, NULL);
   pthread_condattr_t monotonic;
@@ -48,64 +50,19 @@ struct revocation_log *revocation_log_new(const struct revocation_log_options *o
   return log;
 }
 
-// ---- the connection; all with the lock held ----
+// ---- the stream; all with the lock held ----
 
-static void hang_up(struct revocation_log *log) {
-  if (log->nc) natsConnection_Close(log->nc);
-  jsCtx_Destroy(log->js);
-  natsConnection_Destroy(log->nc);
-  log->js = NULL;
-  log->nc = NULL;
-}
-
-static natsStatus dial(struct revocation_log *log) {
-  natsOptions *options = NULL;
-  natsStatus status = natsOptions_Create(&options);
-  if (status == NATS_OK) status = natsOptions_SetURL(options, log->options.nats_url);
-  if (status == NATS_OK) status = natsOptions_SetName(options, log->options.name);
-  if (status == NATS_OK && log->options.inbox) status = natsOptions_SetCustomInboxPrefix(options, log->options.inbox);
-  if (status == NATS_OK) status = natsOptions_SetAllowReconnect(options, false);
-  if (status == NATS_OK) status = natsOptions_SetPingInterval(options, 2000);
-  if (status == NATS_OK) status = natsOptions_SetTimeout(options, WAIT_MS);
-  if (status == NATS_OK) status = natsOptions_SetWriteDeadline(options, WAIT_MS);
-  if (status == NATS_OK) status = natsConnection_Connect(&log->nc, options);
-  natsOptions_Destroy(options);
-  jsOptions js;
-  jsOptions_Init(&js);
-  js.Wait = WAIT_MS;
-  if (status == NATS_OK) status = natsConnection_JetStream(&log->js, log->nc, &js);
-  return status;
-}
-
-static natsStatus connect_if_need_be(struct revocation_log *log) {
-  if (log->nc && natsConnection_Status(log->nc) == NATS_CONN_STATUS_CONNECTED) return NATS_OK;
-  hang_up(log);
-  natsStatus status = dial(log);
-  if (status != NATS_OK) hang_up(log);
-  return status;
-}
-
-static natsStatus create_stream(struct revocation_log *log, jsStreamInfo **out_info) {
-  const char *subjects[] = {SUBJECT_ALL_REVOKED};
-  jsStreamConfig config;
-  jsStreamConfig_Init(&config);
-  config.Name = SUBJECT_REVOKED_STREAM;
-  config.Subjects = subjects;
-  config.SubjectsLen = 1;
-  config.Storage = js_FileStorage;
-  config.Discard = js_DiscardNew;
-  config.MaxMsgsPerSubject = 1;
-  config.MaxMsgs = ENTRIES_MAX;
-  config.MaxMsgSize = MESSAGE_MAX_BYTES;
-  natsStatus status = js_AddStream(out_info, log->js, &config, NULL, NULL);
-  if (status == NATS_OK) log_info("stream_created", "stream=%s", SUBJECT_REVOKED_STREAM);
-  return status;
-}
+static const struct jetstream_stream stream = {.name = SUBJECT_REVOKED_STREAM,
+                                               .subjects = SUBJECT_ALL_REVOKED,
+                                               .max_messages = ENTRIES_MAX,
+                                               .max_per_subject = 1,
+                                               .max_message_bytes = MESSAGE_MAX_BYTES};
 
 static natsStatus look(struct revocation_log *log, jsStreamInfo **out_info) {
-  natsStatus status = connect_if_need_be(log);
-  if (status == NATS_OK) status = js_GetStreamInfo(out_info, log->js, SUBJECT_REVOKED_STREAM, NULL, NULL);
-  return status == NATS_NOT_FOUND && log->options.creates ? create_stream(log, out_info) : status;
+  natsStatus status = jetstream_connect(&log->jetstream);
+  jsCtx *js = log->jetstream.js;
+  if (status == NATS_OK) status = js_GetStreamInfo(out_info, js, SUBJECT_REVOKED_STREAM, NULL, NULL);
+  return status == NATS_NOT_FOUND && log->options.creates ? jetstream_create(js, &stream, NULL, out_info) : status;
 }
 
 // ---- messages ----
@@ -144,7 +101,7 @@ static size_t pack(const struct revocation *r, uint8_t out[MESSAGE_MAX_BYTES]) {
 // NATS_NOT_FOUND: there is no such message any more, or it says nothing.
 static natsStatus get(struct revocation_log *log, uint64_t sequence, struct revocation *out) {
   natsMsg *message = NULL;
-  natsStatus status = js_GetMsg(&message, log->js, SUBJECT_REVOKED_STREAM, sequence, NULL, NULL);
+  natsStatus status = js_GetMsg(&message, log->jetstream.js, SUBJECT_REVOKED_STREAM, sequence, NULL, NULL);
   if (status == NATS_OK && !unpack(message, out)) {
     log_error("revocation_not_understood", "sequence=%" PRIu64, sequence);
     status = NATS_NOT_FOUND;
@@ -208,7 +165,7 @@ bool revocation_log_list(struct revocation_log *log, bool (*each)(void *context,
     struct revocation r;
     status = get(log, i, &r);
     if (status == NATS_OK && each(context, &r)) {
-      status = js_DeleteMsg(log->js, SUBJECT_REVOKED_STREAM, i, NULL, NULL);
+      status = js_DeleteMsg(log->jetstream.js, SUBJECT_REVOKED_STREAM, i, NULL, NULL);
     }
     if (status == NATS_NOT_FOUND) status = NATS_OK;
   }
@@ -223,7 +180,7 @@ bool revocation_log_list(struct revocation_log *log, bool (*each)(void *context,
 static natsStatus add_to_older(struct revocation_log *log, const char *subject, struct revocation *r) {
   natsMsg *message = NULL;
   struct revocation older;
-  natsStatus status = js_GetLastMsg(&message, log->js, SUBJECT_REVOKED_STREAM, subject, NULL, NULL);
+  natsStatus status = js_GetLastMsg(&message, log->jetstream.js, SUBJECT_REVOKED_STREAM, subject, NULL, NULL);
   if (status == NATS_OK && unpack(message, &older)) {
     if (r->issued_until_s < older.issued_until_s) r->issued_until_s = older.issued_until_s;
     if (!older.until_s || (r->until_s && r->until_s < older.until_s)) r->until_s = older.until_s;
@@ -241,7 +198,7 @@ static natsStatus store(struct revocation_log *log, const struct revocation *rev
   subject_revoked(subject, *whole.id ? "jti" : "holder", digest, sizeof digest);
   natsStatus status = add_to_older(log, subject, &whole);
   if (status != NATS_OK) return status;
-  return js_Publish(NULL, log->js, subject, bytes, (int)pack(&whole, bytes), NULL, out_error);
+  return js_Publish(NULL, log->jetstream.js, subject, bytes, (int)pack(&whole, bytes), NULL, out_error);
 }
 
 bool revocation_log_add(struct revocation_log *log, const struct revocation *revocation,
@@ -296,7 +253,7 @@ void revocation_log_free(struct revocation_log *log) {
   pthread_cond_signal(&log->wake);
   pthread_mutex_unlock(&log->lock);
   if (log->threaded) pthread_join(log->thread, NULL);
-  hang_up(log);
+  jetstream_hang_up(&log->jetstream);
   pthread_cond_destroy(&log->wake);
   pthread_mutex_destroy(&log->lock);
   free(log);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "jetstream.h"
 #include "log.h"
 #include "share.pb-c.h"
 #include "subject.h"
@@ -21,90 +22,46 @@
 struct share_log {
   struct share_log_options options;
   pthread_mutex_t lock;  // of all below; held while NATS is asked
-  natsConnection *nc;
-  jsCtx *js;
+  struct jetstream jetstream;
 };
 
 struct share_log *share_log_new(const struct share_log_options *options) {
   struct share_log *log = calloc(1, sizeof *log);
   if (!log) abort();
   log->options = *options;
+  log->jetstream =
+      (struct jetstream){.url = options->nats_url, .name = options->name, .inbox = options->inbox, .wait_ms = WAIT_MS};
   pthread_mutex_init(&log->lock, NULL);
   return log;
 }
 
-// ---- the connection; with the lock held ----
-
-static void hang_up(struct share_log *log) {
-  if (log->nc) natsConnection_Close(log->nc);
-  jsCtx_Destroy(log->js);
-  natsConnection_Destroy(log->nc);
-  log->js = NULL;
-  log->nc = NULL;
-}
-
 void share_log_free(struct share_log *log) {
   if (!log) return;
-  hang_up(log);
+  jetstream_hang_up(&log->jetstream);
   pthread_mutex_destroy(&log->lock);
   free(log);
 }
 
-static natsStatus dial(struct share_log *log) {
-  natsOptions *options = NULL;
-  natsStatus status = natsOptions_Create(&options);
-  if (status == NATS_OK) status = natsOptions_SetURL(options, log->options.nats_url);
-  if (status == NATS_OK) status = natsOptions_SetName(options, log->options.name);
-  if (status == NATS_OK && log->options.inbox) status = natsOptions_SetCustomInboxPrefix(options, log->options.inbox);
-  if (status == NATS_OK) status = natsOptions_SetAllowReconnect(options, false);
-  if (status == NATS_OK) status = natsOptions_SetPingInterval(options, 2000);
-  if (status == NATS_OK) status = natsOptions_SetTimeout(options, WAIT_MS);
-  if (status == NATS_OK) status = natsOptions_SetWriteDeadline(options, WAIT_MS);
-  if (status == NATS_OK) status = natsConnection_Connect(&log->nc, options);
-  natsOptions_Destroy(options);
-  jsOptions js;
-  jsOptions_Init(&js);
-  js.Wait = WAIT_MS;
-  if (status == NATS_OK) status = natsConnection_JetStream(&log->js, log->nc, &js);
-  return status;
-}
+// ---- the stream; with the lock held ----
 
-static natsStatus connect_if_need_be(struct share_log *log) {
-  if (log->nc && natsConnection_Status(log->nc) == NATS_CONN_STATUS_CONNECTED) return NATS_OK;
-  hang_up(log);
-  natsStatus status = dial(log);
-  if (status != NATS_OK) hang_up(log);
-  return status;
-}
+static const struct jetstream_stream stream = {.name = SUBJECT_SHARE_STREAM,
+                                               .subjects = SUBJECT_ALL_SHARES,
+                                               .max_age_ns = (SHARE_LONGEST_DAYS + 1) * DAY_NS,
+                                               .max_messages = STREAM_MAX,
+                                               .max_per_subject = 1,
+                                               .max_message_bytes = MESSAGE_MAX_BYTES};
 
-static natsStatus create_stream(struct share_log *log, jsStreamInfo **out_info) {
-  const char *subjects[] = {SUBJECT_ALL_SHARES};
-  jsStreamConfig config;
-  jsStreamConfig_Init(&config);
-  config.Name = SUBJECT_SHARE_STREAM;
-  config.Subjects = subjects;
-  config.SubjectsLen = 1;
-  config.Storage = js_FileStorage;
-  config.Discard = js_DiscardNew;
-  config.MaxMsgsPerSubject = 1;
-  config.MaxMsgs = STREAM_MAX;
-  config.MaxMsgSize = MESSAGE_MAX_BYTES;
-  config.MaxAge = (SHARE_LONGEST_DAYS + 1) * DAY_NS;
-  natsStatus status = js_AddStream(out_info, log->js, &config, NULL, NULL);
-  if (status == NATS_OK) log_info("stream_created", "stream=%s", SUBJECT_SHARE_STREAM);
-  return status;
-}
-
-// What the stream has on these subjects.
+// What it has on these subjects.
 static natsStatus look(struct share_log *log, const char *subject, jsStreamInfo **out_info) {
   jsOptions options;
   jsOptions_Init(&options);
   options.Wait = WAIT_MS;
   options.Stream.Info.SubjectsFilter = subject;
-  natsStatus status = connect_if_need_be(log);
-  if (status == NATS_OK) status = js_GetStreamInfo(out_info, log->js, SUBJECT_SHARE_STREAM, &options, NULL);
+  natsStatus status = jetstream_connect(&log->jetstream);
+  jsCtx *js = log->jetstream.js;
+  if (status == NATS_OK) status = js_GetStreamInfo(out_info, js, SUBJECT_SHARE_STREAM, &options, NULL);
   if (status != NATS_NOT_FOUND) return status;
-  return log->options.creates ? create_stream(log, out_info) : NATS_NO_RESPONDERS;
+  return log->options.creates ? jetstream_create(js, &stream, NULL, out_info) : NATS_NO_RESPONDERS;
 }
 
 // Begins a call: false, without the lock, if another thread waits for NATS for too long.
@@ -168,7 +125,7 @@ static size_t pack(const struct share_link *link, uint8_t out[MESSAGE_MAX_BYTES]
 // NATS_NOT_FOUND: there is no such message, or it says nothing.
 static natsStatus get(struct share_log *log, const char *subject, struct share_link *out, uint64_t *out_sequence) {
   natsMsg *message = NULL;
-  natsStatus status = js_GetLastMsg(&message, log->js, SUBJECT_SHARE_STREAM, subject, NULL, NULL);
+  natsStatus status = js_GetLastMsg(&message, log->jetstream.js, SUBJECT_SHARE_STREAM, subject, NULL, NULL);
   if (status == NATS_OK && !unpack(message, out)) {
     log_error("share_link_not_understood", "subject=%s", LOG_TEXT(subject, strlen(subject)));
     status = NATS_NOT_FOUND;
@@ -193,7 +150,7 @@ static natsStatus read_team(struct share_log *log, const char *team, int64_t now
     uint64_t sequence;
     status = get(log, info->State.Subjects->List[i].Subject, &links[count], &sequence);
     if (status == NATS_OK && links[count].expires_s <= now_s) {
-      status = js_DeleteMsg(log->js, SUBJECT_SHARE_STREAM, sequence, NULL, NULL);
+      status = js_DeleteMsg(log->jetstream.js, SUBJECT_SHARE_STREAM, sequence, NULL, NULL);
     } else if (status == NATS_OK) {
       count++;
     }
@@ -231,7 +188,7 @@ enum share_status share_log_add(struct share_log *log, const struct share_link *
   bool full = status == NATS_OK && count >= SHARE_TEAM_MAX;
   if (status == NATS_OK && !full) {
     subject_share(subject, link->team, link->id);
-    status = js_Publish(NULL, log->js, subject, bytes, (int)pack(link, bytes), NULL, NULL);
+    status = js_Publish(NULL, log->jetstream.js, subject, bytes, (int)pack(link, bytes), NULL, NULL);
   }
   enum share_status result = leave(log, "add", status);
   return full ? SHARE_FULL : result;
@@ -242,7 +199,7 @@ enum share_status share_log_add(struct share_log *log, const struct share_link *
 static natsStatus find(struct share_log *log, const char *team, const char *id, struct share_link *out,
                        uint64_t *out_sequence) {
   char subject[SUBJECT_BYTES];
-  natsStatus status = connect_if_need_be(log);
+  natsStatus status = jetstream_connect(&log->jetstream);
   return status == NATS_OK ? get(log, subject_share(subject, team, id), out, out_sequence) : status;
 }
 
@@ -257,7 +214,7 @@ enum share_status share_log_remove(struct share_log *log, const char *team, cons
   uint64_t sequence;
   if (!enter(log)) return SHARE_UNAVAILABLE;
   natsStatus status = find(log, team, id, &link, &sequence);
-  if (status == NATS_OK) status = js_DeleteMsg(log->js, SUBJECT_SHARE_STREAM, sequence, NULL, NULL);
+  if (status == NATS_OK) status = js_DeleteMsg(log->jetstream.js, SUBJECT_SHARE_STREAM, sequence, NULL, NULL);
   return leave(log, "remove", status);
 }
 

@@ -30,6 +30,9 @@ void api_healthz(struct gateway *gateway, struct http_request *request, struct h
 void api_readyz(struct gateway *gateway, struct http_request *request, struct http_response *response);
 void api_metrics(struct gateway *gateway, struct http_request *request, struct http_response *response);
 
+struct cJSON;
+// Appends the tree to the answer as JSON, and frees it.
+void api_answer(struct http_response *response, struct cJSON *root);
 // Answers with {"error": {"code", "message"}}; the message may hold anything.
 void api_fail(struct http_response *response, int status, const char *code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -39,11 +39,6 @@ void api_cluster(struct gateway *gateway, struct http_request *request, struct h
   struct replica *replicas = replicas_alive(gateway->replicas, clock_mono_us(), &count);
   cJSON *root = cJSON_CreateObject(), *array = cJSON_AddArrayToObject(root, "replicas");
   for (size_t i = 0; i < count; i++) add_replica(array, &replicas[i]);
-  char *json = cJSON_PrintUnformatted(root);
-  cJSON_Delete(root);
   free(replicas);
-  if (!json) abort();
-  buffer_append_string(&response->body, json);
-  free(json);
-  response->type = "application/json";
+  api_answer(response, root);
 }

@@ -2,7 +2,6 @@
 // A share link has one of its own, so that whoever opens it stays signed in as they were.
 #include <cjson/cJSON.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "api.h"
@@ -48,10 +47,5 @@ void api_session_get(struct gateway *gateway, struct http_request *request, stru
   cJSON_AddStringToObject(root, "expires_at", expires_at);
   if (token->role == TOKEN_VIEWER) cJSON_AddStringToObject(root, "team", token->teams[0]);
   if (*token->worker) cJSON_AddStringToObject(root, "worker", token->worker);
-  char *json = cJSON_PrintUnformatted(root);
-  cJSON_Delete(root);
-  if (!json) abort();
-  buffer_append_string(&response->body, json);
-  free(json);
-  response->type = "application/json";
+  api_answer(response, root);
 }

@@ -108,15 +108,6 @@ static cJSON *describe(const struct share_link *link, const char *token) {
   return item;
 }
 
-static void answer(struct http_response *response, cJSON *root) {
-  char *json = cJSON_PrintUnformatted(root);
-  cJSON_Delete(root);
-  if (!json) abort();
-  buffer_append_string(&response->body, json);
-  free(json);
-  response->type = "application/json";
-}
-
 static void fail(struct http_response *response, enum share_status status) {
   if (status == SHARE_UNKNOWN) {
     api_fail(response, 404, "unknown_share", "this team has no such share link");
@@ -176,7 +167,7 @@ void api_shares_make(struct gateway *gateway, struct http_request *request, stru
   if (status == SHARE_OK) {
     log_info("share_made", "team=%s id=%s worker=%s by=%s expires_s=%lld", link->team, link->id, link->worker,
              LOG_TEXT(link->made_by, strlen(link->made_by)), (long long)link->expires_s);
-    answer(response, describe(link, token));
+    api_answer(response, describe(link, token));
     response->status = 201;
   } else {
     fail(response, status);
@@ -207,7 +198,7 @@ void api_shares_list(struct gateway *gateway, struct http_request *request, stru
     free(token);
   }
   free(links);
-  answer(response, root);
+  api_answer(response, root);
 }
 
 // The token first: a link that is listed though it is good no more hurts nobody.

@@ -23,15 +23,6 @@ static void add_worker(cJSON *array, const struct token *token) {
   cJSON_AddItemToArray(array, team);
 }
 
-static void answer(struct http_response *response, cJSON *root) {
-  char *json = cJSON_PrintUnformatted(root);
-  cJSON_Delete(root);
-  if (!json) abort();
-  buffer_append_string(&response->body, json);
-  free(json);
-  response->type = "application/json";
-}
-
 static int compare(const void *a, const void *b) {
   return strcmp(((const struct snapshot_team *)a)->name, ((const struct snapshot_team *)b)->name);
 }
@@ -63,7 +54,7 @@ void api_teams(struct gateway *gateway, struct http_request *request, struct htt
   cJSON *root = cJSON_CreateObject(), *array = cJSON_AddArrayToObject(root, "teams");
   if (*request->token.worker) {
     add_worker(array, &request->token);
-    answer(response, root);
+    api_answer(response, root);
     return;
   }
   if (directory_teams(gateway->directory, &known, &known_count) != DIRECTORY_OK) {
@@ -78,7 +69,7 @@ void api_teams(struct gateway *gateway, struct http_request *request, struct htt
   }
   free(teams);
   free(known);
-  answer(response, root);
+  api_answer(response, root);
 }
 
 bool api_team_allowed(struct gateway *gateway, const struct http_request *request, struct http_response *response) {

@@ -4,6 +4,7 @@
 #include <nats/nats.h>
 #include <string.h>
 
+#include "jetstream.h"
 #include "log.h"
 #include "revocation_log.h"
 #include "share_log.h"
@@ -28,30 +29,12 @@ static bool prepare_database(const struct provision_config *config) {
   return good;
 }
 
-static natsStatus ensure_stream(const struct provision_config *config, natsConnection *nc) {
-  jsCtx *js = NULL;
-  jsOptions options;
-  jsOptions_Init(&options);
-  options.Wait = WAIT_MS;
+static bool prepare_log(const struct provision_config *config) {
   struct stream_limits limits = {config->log_max_age_s, config->log_max_bytes};
-  natsStatus status = natsConnection_JetStream(&js, nc, &options);
-  if (status == NATS_OK) status = stream_ensure(js, &limits, true, &options);
-  jsCtx_Destroy(js);
-  return status;
-}
-
-static bool prepare_nats(const struct provision_config *config) {
-  natsOptions *options = NULL;
-  natsConnection *nc = NULL;
-  natsStatus status = natsOptions_Create(&options);
-  if (status == NATS_OK) status = natsOptions_SetURL(options, config->nats_url);
-  if (status == NATS_OK) status = natsOptions_SetName(options, "muster-provision");
-  if (status == NATS_OK) status = natsOptions_SetAllowReconnect(options, false);
-  if (status == NATS_OK) status = natsOptions_SetTimeout(options, WAIT_MS);
-  if (status == NATS_OK) status = natsConnection_Connect(&nc, options);
-  natsOptions_Destroy(options);
-  if (status == NATS_OK) status = ensure_stream(config, nc);
-  natsConnection_Destroy(nc);
+  struct jetstream jetstream = {.url = config->nats_url, .name = "muster-provision", .wait_ms = WAIT_MS};
+  natsStatus status = jetstream_connect(&jetstream);
+  if (status == NATS_OK) status = stream_ensure(jetstream.js, &limits, true, NULL);
+  jetstream_hang_up(&jetstream);
   nats_CloseAndWait(WAIT_MS);
   if (status != NATS_OK)
     log_error("stream_failed", "stream=%s fault=\"%s\"", SUBJECT_STREAM, natsStatus_GetText(status));
@@ -78,5 +61,5 @@ static bool prepare_shares(const struct provision_config *config) {
 }
 
 bool provision_run(const struct provision_config *config) {
-  return prepare_database(config) && prepare_revocations(config) && prepare_shares(config) && prepare_nats(config);
+  return prepare_database(config) && prepare_revocations(config) && prepare_shares(config) && prepare_log(config);
 }

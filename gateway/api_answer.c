@@ -1,4 +1,4 @@
-// Errors, all of one shape.
+// Answers in JSON, and errors, all of one shape.
 #include <cjson/cJSON.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,18 +8,22 @@
 #include "origin.h"
 #include "query.h"
 
+void api_answer(struct http_response *response, cJSON *root) {
+  char *json = cJSON_PrintUnformatted(root);
+  cJSON_Delete(root);
+  if (!json) abort();
+  buffer_append_string(&response->body, json);
+  free(json);
+  response->type = "application/json";
+}
+
 static void set_error(struct http_response *response, int status, const char *code, const char *message) {
   cJSON *root = cJSON_CreateObject(), *error = cJSON_AddObjectToObject(root, "error");
   cJSON_AddStringToObject(error, "code", code);
   cJSON_AddStringToObject(error, "message", message);
-  char *json = cJSON_PrintUnformatted(root);
-  cJSON_Delete(root);
-  if (!json) abort();
   response->status = status;
-  response->type = "application/json";
   response->body.len = 0;
-  buffer_append_string(&response->body, json);
-  free(json);
+  api_answer(response, root);
 }
 
 void api_fail(struct http_response *response, int status, const char *code, const char *format, ...) {
