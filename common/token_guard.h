@@ -5,12 +5,19 @@
 
 #include "revoked.h"
 #include "token.h"
+#include "token_keys.h"
 
-// Both are the caller's.
 struct token_guard {
   struct token_keys *keys;
   struct revoked *revoked;
 };
+
+// With keys as token_keys_new takes them, and nothing revoked that is known of. False with what is wrong with the keys.
+bool token_guard_open(struct token_guard *guard, const char *plain, const char *path,
+                      char out_fault[TOKEN_KEYS_FAULT_BYTES]) __attribute__((warn_unused_result));
+void token_guard_close(struct token_guard *guard);
+// Reads the keys again, and logs whether those are in force now, or still the old ones.
+void token_guard_reload(const struct token_guard *guard);
 
 // As token_verify, and TOKEN_REVOKED, or TOKEN_UNKNOWN as long as it cannot be told: somebody is then asked to come
 // again, and nobody is let in who should not be.

@@ -150,18 +150,9 @@ static void need_leave(void *context, const char *team) {
 
 static bool make_guard(struct gateway *g) {
   char fault[TOKEN_KEYS_FAULT_BYTES], text[TOKEN_KEYS_FAULT_BYTES + 16];
-  g->guard.keys = token_keys_new(g->config.token_key, g->config.token_keys, fault);
-  if (!g->guard.keys) {
-    snprintf(text, sizeof text, "token-keys: %s", fault);
-    return refuse(text);
-  }
-  g->guard.revoked = revoked_new();
-  return true;
-}
-
-static void free_guard(struct gateway *g) {
-  revoked_free(g->guard.revoked);
-  token_keys_free(g->guard.keys);
+  if (token_guard_open(&g->guard, g->config.token_key, g->config.token_keys, fault)) return true;
+  snprintf(text, sizeof text, "token-keys: %s", fault);
+  return refuse(text);
 }
 
 static struct places *make_places(const struct gateway_config *c, unsigned fit) {
@@ -224,19 +215,10 @@ static void free_parts(struct gateway *g) {
   metrics_free(g->registry);
 }
 
-static void read_keys_again(struct gateway *g) {
-  char fault[TOKEN_KEYS_FAULT_BYTES];
-  if (token_keys_reload(g->guard.keys, fault)) {
-    log_info("token_keys_read", "keys=%zu", token_keys_count(g->guard.keys));
-  } else {
-    log_error("token_keys_not_read", "fault=%s old_ones=kept", LOG_TEXT(fault, strlen(fault)));
-  }
-}
-
 static void wait_for_end(struct gateway *g, const sigset_t *signals) {
   int signal = 0;
   while (sigwait(signals, &signal) != 0 || signal == SIGHUP) {
-    if (signal == SIGHUP) read_keys_again(g);
+    if (signal == SIGHUP) token_guard_reload(&g->guard);
   }
   log_info("stopping", "signal=%s", signal == SIGINT ? "SIGINT" : "SIGTERM");
 }
@@ -297,7 +279,7 @@ int main(int argc, char **argv) {
     status = serve(&gateway, &signals);
     free_parts(&gateway);
   }
-  free_guard(&gateway);
+  token_guard_close(&gateway.guard);
   config_free(&config, &gateway.config);
   return status;
 }

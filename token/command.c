@@ -8,8 +8,17 @@
 #include <string.h>
 #include <time.h>
 
+#include "config.h"
 #include "log.h"
 #include "nats_url.h"
+
+int command_run(const struct config *config, void *settings, int argc, char **argv,
+                int (*command)(const void *settings)) {
+  enum config_status loaded = config_load(config, settings, argc, argv);
+  int status = loaded == CONFIG_OK ? command(settings) : loaded == CONFIG_DONE ? 0 : 2;
+  config_free(config, settings);
+  return status;
+}
 
 int command_refuse(const char *format, ...) {
   va_list args;

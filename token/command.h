@@ -14,6 +14,11 @@ int inspect_main(int argc, char **argv);
 int revoke_main(int argc, char **argv);
 int revoked_main(int argc, char **argv);
 
+// Loads a command's settings, which are all zero before, runs it on them, and frees them; returns the exit status.
+struct config;
+int command_run(const struct config *config, void *settings, int argc, char **argv,
+                int (*command)(const void *settings));
+
 // Prints "muster-token: …" and returns 2.
 int command_refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -81,7 +81,8 @@ static const char *judge(const struct settings *s, const char *text, int64_t now
   return verdict;
 }
 
-static int inspect(const struct settings *s) {
+static int inspect(const void *settings) {
+  const struct settings *s = settings;
   char *text = command_token(s->token);
   if (!text) return command_refuse("there is no token: give it on standard input, by --token-file or MUSTER_TOKEN");
   int64_t now_s = clock_wall_us() / 1000000;
@@ -101,9 +102,5 @@ static int inspect(const struct settings *s) {
 }
 
 int inspect_main(int argc, char **argv) {
-  struct settings settings = {0};
-  enum config_status loaded = config_load(&config, &settings, argc, argv);
-  int status = loaded == CONFIG_OK ? inspect(&settings) : loaded == CONFIG_DONE ? 0 : 2;
-  config_free(&config, &settings);
-  return status;
+  return command_run(&config, &(struct settings){0}, argc, argv, inspect);
 }

@@ -129,7 +129,8 @@ static const char *check(const struct settings *s, struct request *out) {
   return NULL;
 }
 
-static int mint(const struct settings *s) {
+static int mint(const void *settings) {
+  const struct settings *s = settings;
   struct request request = {0};
   const char *fault = check_signer(s, &request);
   if (!fault) fault = check(s, &request);
@@ -142,9 +143,5 @@ static int mint(const struct settings *s) {
 }
 
 int mint_main(int argc, char **argv) {
-  struct settings settings = {0};
-  enum config_status loaded = config_load(&config, &settings, argc, argv);
-  int status = loaded == CONFIG_OK ? mint(&settings) : loaded == CONFIG_DONE ? 0 : 2;
-  config_free(&config, &settings);
-  return status;
+  return command_run(&config, &(struct settings){0}, argc, argv, mint);
 }

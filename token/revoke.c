@@ -92,7 +92,8 @@ static const char *check(const struct settings *s, int64_t now_s, struct revocat
   return NULL;
 }
 
-static int revoke(const struct settings *s) {
+static int revoke(const void *settings) {
+  const struct settings *s = settings;
   struct revocation revocation;
   struct command_nats nats;
   char fault[REVOCATION_FAULT_BYTES];
@@ -132,7 +133,8 @@ static bool print_one(void *context, const struct revocation *r) {
   return over;
 }
 
-static int list(const struct settings *s) {
+static int list(const void *settings) {
+  const struct settings *s = settings;
   struct command_nats nats;
   struct listing listing = {s->tidy, clock_wall_us() / 1000000};
   const char *wrong = command_nats_open(&nats, &s->nats);
@@ -143,18 +145,10 @@ static int list(const struct settings *s) {
   return good ? 0 : 1;
 }
 
-static int run(const struct config *config, int argc, char **argv, int (*command)(const struct settings *settings)) {
-  struct settings settings = {0};
-  enum config_status loaded = config_load(config, &settings, argc, argv);
-  int status = loaded == CONFIG_OK ? command(&settings) : loaded == CONFIG_DONE ? 0 : 2;
-  config_free(config, &settings);
-  return status;
-}
-
 int revoke_main(int argc, char **argv) {
-  return run(&revoke_config, argc, argv, revoke);
+  return command_run(&revoke_config, &(struct settings){0}, argc, argv, revoke);
 }
 
 int revoked_main(int argc, char **argv) {
-  return run(&revoked_config, argc, argv, list);
+  return command_run(&revoked_config, &(struct settings){0}, argc, argv, list);
 }

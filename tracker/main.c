@@ -185,14 +185,8 @@ static void on_stopped(void *context) {
 }
 
 static void on_hangup(uv_signal_t *signal, int number) {
-  char fault[TOKEN_KEYS_FAULT_BYTES];
-  struct token_keys *keys = ((struct tracker *)signal->data)->guard.keys;
   (void)number;
-  if (token_keys_reload(keys, fault)) {
-    log_info("token_keys_read", "keys=%zu", token_keys_count(keys));
-  } else {
-    log_error("token_keys_not_read", "fault=%s old_ones=kept", LOG_TEXT(fault, strlen(fault)));
-  }
+  token_guard_reload(&((struct tracker *)signal->data)->guard);
 }
 
 static void on_signal(uv_signal_t *signal, int number) {
@@ -264,10 +258,8 @@ static int provision(struct tracker *tracker) {
 
 static int make_guard(struct tracker *tracker) {
   char fault[TOKEN_KEYS_FAULT_BYTES];
-  tracker->guard.keys = token_keys_new(tracker->config.token_key, tracker->config.token_keys, fault);
-  if (!tracker->guard.keys) return fail("token-keys", fault);
-  tracker->guard.revoked = revoked_new();
-  return 0;
+  bool good = token_guard_open(&tracker->guard, tracker->config.token_key, tracker->config.token_keys, fault);
+  return good ? 0 : fail("token-keys", fault);
 }
 
 static int start_revocations(struct tracker *tracker) {
@@ -380,8 +372,7 @@ static void stop(struct tracker *tracker) {
   uv_loop_close(&tracker->loop);
   intake_free(tracker->intake);
   server_free(tracker->server);
-  revoked_free(tracker->guard.revoked);
-  token_keys_free(tracker->guard.keys);
+  token_guard_close(&tracker->guard);
   metrics_free(tracker->metrics);
   log_info("stopped", "exit=0");
   config_free(&config_table, &tracker->config);

@@ -524,8 +524,7 @@ uint64_t model_who(uint64_t count) {
   }
   replicas_free(gateway.replicas);
   places_free(gateway.places);
-  revoked_free(gateway.guard.revoked);
-  token_keys_free(gateway.guard.keys);
+  token_guard_close(&gateway.guard);
   close(pair[0]);
   close(pair[1]);
   printf("who: %llu pairs of token and route, %llu of them with a valid token, %llu answered wrongly\n",

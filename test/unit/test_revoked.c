@@ -19,14 +19,12 @@ static struct token_guard guard;
 static int setup(void **state) {
   char fault[TOKEN_KEYS_FAULT_BYTES];
   (void)state;
-  guard = (struct token_guard){token_keys_new(KEY, "", fault), revoked_new()};
-  return guard.keys ? 0 : 1;
+  return token_guard_open(&guard, KEY, "", fault) ? 0 : 1;
 }
 
 static int teardown(void **state) {
   (void)state;
-  token_keys_free(guard.keys);
-  revoked_free(guard.revoked);
+  token_guard_close(&guard);
   return 0;
 }
 
