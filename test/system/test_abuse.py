@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from devices import worker_token
-from views import BUILD, PROGRAMS, SANITIZED, Stack, View, metrics, trusting, wait_for
+from views import BUILD, PROGRAMS, SANITIZED, Stack, View, metrics, running, trusting, wait_for
 
 HERE = Path(__file__).resolve().parent
 SECONDS = 6  # of load, before and under each abuse
@@ -21,16 +21,9 @@ GROWTH_MB = 50
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory):
-    here = Stack(tmp_path_factory.mktemp("abuse"), PROGRAMS, trackers=2, gateways=2)
-    here.up()
-    try:
+    with running(Stack(tmp_path_factory.mktemp("abuse"), PROGRAMS, trackers=2, gateways=2)) as here:
         load(here, "warm")
         yield here
-        assert here.down() == [], "programs had to be killed"
-        for name, process in here.processes.items():
-            assert "Sanitizer" not in process.log_text(), name
-    finally:
-        here.down()
 
 
 def load(stack, name):

@@ -12,12 +12,10 @@ import time
 import urllib.parse
 
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select
 
-from test_map import CHROMIUM, NO_STYLE, Page
+from browsers import NO_STYLE, Page, browser  # noqa: F401 - browser is a fixture
 from views import PROGRAMS, SocketView, Stack, error_code, fetch, wait_for
 
 TEAM, WORKERS = "team-1", 4
@@ -189,19 +187,6 @@ def test_only_the_edge_says_that_a_client_came_by_tls(stack, manager):
 
 
 # ---- the page ----
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    options = webdriver.ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
-    for flag in CHROMIUM:
-        options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
-    yield driver
-    driver.quit()
-
 
 @pytest.fixture
 def page(browser, stack, simulator):

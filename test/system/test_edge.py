@@ -15,7 +15,7 @@ import pytest
 
 from devices import Device, frame, now_us, position, worker_token
 from stack import EDGE_ADDRESS, free_ports
-from views import PROGRAMS, Stack, error_code, fetch, metrics, trusting, wait_for
+from views import PROGRAMS, Stack, error_code, fetch, metrics, running, trusting, wait_for
 
 TEAM = "team-1"
 HERE = Path(__file__).resolve().parent
@@ -23,15 +23,9 @@ HERE = Path(__file__).resolve().parent
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory):
-    here = Stack(tmp_path_factory.mktemp("edge"), PROGRAMS, trackers=1, gateways=1, environment={"MUSTER_LOG_LEVEL": "debug"})
-    here.up()
-    try:
+    environment = {"MUSTER_LOG_LEVEL": "debug"}
+    with running(Stack(tmp_path_factory.mktemp("edge"), PROGRAMS, trackers=1, gateways=1, environment=environment)) as here:
         yield here
-        assert here.down() == [], "programs had to be killed"
-        for name, process in here.processes.items():
-            assert "Sanitizer" not in process.log_text(), name
-    finally:
-        here.down()
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import urllib.parse
 import pytest
 
 from devices import Device, now_us, position, sign, worker_token
-from views import PROGRAMS, SocketView, Stack, View, error_code, fetch, metrics, wait_for
+from views import PROGRAMS, SocketView, Stack, View, error_code, fetch, metrics, running, wait_for
 
 TEAM, OTHERS = "team-1", 6
 SHOWN = (473768812, 85417231)
@@ -41,13 +41,10 @@ KINDS = {"sse": RecordedView, "json": RecordedSocket,
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory):
-    here = Stack(tmp_path_factory.mktemp("shares"), PROGRAMS, trackers=2, gateways=2)
-    here.up()
-    yield here
-    assert here.down() == [], "programs had to be killed"
+    with running(Stack(tmp_path_factory.mktemp("shares"), PROGRAMS, trackers=2, gateways=2)) as here:
+        yield here
     for name in [*here.trackers, *here.gateways]:
         assert here.process(name).exit_status() == 0
-        assert "Sanitizer" not in here.process(name).log_text()
 
 
 class Crew:

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from devices import Device, device_pb2, position, sign, worker_token
-from views import PROGRAMS, SocketView, Stack, View, error_code, fetch, metrics, wait_for
+from views import PROGRAMS, SocketView, Stack, View, error_code, fetch, metrics, running, wait_for
 
 OLD, NEW = "old-key-" + "0" * 32, "new-key-" + "1" * 32
 KINDS = {"sse": View, "json": SocketView, "protobuf": lambda *args: SocketView(*args, protocol="protobuf")}
@@ -26,13 +26,10 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory, folder):
     options = {"tracker": ["--token-keys", str(folder)], "gateway": ["--token-keys", str(folder)]}
-    here = Stack(tmp_path_factory.mktemp("tokens"), PROGRAMS, trackers=2, gateways=2, options=options)
-    here.up()
-    yield here
-    assert here.down() == [], "programs had to be killed"
+    with running(Stack(tmp_path_factory.mktemp("tokens"), PROGRAMS, trackers=2, gateways=2, options=options)) as here:
+        yield here
     for name in [*here.trackers, *here.gateways]:
         assert here.process(name).exit_status() == 0
-        assert "Sanitizer" not in here.process(name).log_text()
 
 
 def manager(key, team="team-1", seconds=3600, kid=None, **claims):

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from devices import Device, device_pb2, frame, position, worker_token
-from views import PROGRAMS, FakeTracker, Stack, metrics, wait_for
+from views import PROGRAMS, FakeTracker, Stack, metrics, running, wait_for
 
 TEAM = "team-1"
 ROUND_S = 0.4  # less than a tail needs to come, which is published as well
@@ -13,10 +13,9 @@ ROUND_S = 0.4  # less than a tail needs to come, which is published as well
 
 @pytest.fixture
 def stack(tmp_path):
-    here = Stack(tmp_path, PROGRAMS, trackers=1, gateways=1, options={"tracker": ["--round-ms", int(ROUND_S * 1000)]})  # more than --round-most-ms
-    here.up()
-    yield here
-    assert here.down() == [], "programs had to be killed"
+    options = {"tracker": ["--round-ms", int(ROUND_S * 1000)]}  # more than --round-most-ms
+    with running(Stack(tmp_path, PROGRAMS, trackers=1, gateways=1, options=options)) as here:
+        yield here
 
 
 @pytest.fixture
@@ -76,9 +75,7 @@ def taken(stack):
 
 def per_position(tmp_path, per_s=200, count=400):
     """Live and log batches per position, at so many positions a second of one device."""
-    here = Stack(tmp_path, PROGRAMS, trackers=1, gateways=1)
-    here.up()
-    try:
+    with running(Stack(tmp_path, PROGRAMS, trackers=1, gateways=1)) as here:
         with Device(here.own_device_address("tracker-1")) as device:
             device.hello(worker_token(here.key, "van-7", TEAM))
             begun = time.monotonic()
@@ -88,9 +85,7 @@ def per_position(tmp_path, per_s=200, count=400):
                 if number == count // 4:
                     before = taken(here)
             positions, live, log = (now - then for now, then in zip(taken(here), before))
-        return live / positions, log / positions
-    finally:
-        here.down()
+    return live / positions, log / positions
 
 
 def test_with_little_to_do_rounds_and_log_batches_gather_for_longer(tmp_path):
@@ -104,9 +99,7 @@ def test_with_next_to_nothing_to_do_they_do_not(tmp_path):
 
 
 def test_a_full_log_batch_is_stored_at_once(tmp_path):
-    here = Stack(tmp_path, PROGRAMS, trackers=1, gateways=1, options={"tracker": ["--log-interval-ms", 1000]})
-    here.up()
-    try:
+    with running(Stack(tmp_path, PROGRAMS, trackers=1, gateways=1, options={"tracker": ["--log-interval-ms", 1000]})) as here:
         with Device(here.own_device_address("tracker-1")) as device:
             device.hello(worker_token(here.key, "van-7", TEAM))
             time.sleep(1.5)  # what it said of coming is stored
@@ -116,5 +109,3 @@ def test_a_full_log_batch_is_stored_at_once(tmp_path):
             device.send_bytes(sent)
             wait_for(lambda: taken(here)[2] - before >= 2, 5)
             assert time.monotonic() - begun < 0.8
-    finally:
-        here.down()

@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,6 +70,19 @@ def wait_for(condition, seconds=10):
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.02)
     return result
+
+
+@contextmanager
+def running(stack):
+    """The stack, up; in the end nothing had to be killed, and no sanitizer has complained."""
+    stack.up()
+    try:
+        yield stack
+        assert stack.down() == [], "programs had to be killed"
+        for name, process in stack.processes.items():
+            assert "Sanitizer" not in process.log_text(), name
+    finally:
+        stack.down()
 
 
 class View:

@@ -9,6 +9,13 @@
 
 #define LEAST 4000
 #define MOST 32000
+#define START 1000000
+
+static struct rounds start(int64_t least_us, int64_t most_us) {
+  struct rounds rounds;
+  rounds_init(&rounds, least_us, most_us);
+  return rounds;
+}
 
 // Runs it for a while at so many updates a second, as the loop does: rounds that bring something are length_us apart at
 // least. Returns the updates per round in the second half.
@@ -31,9 +38,8 @@ static double run(struct rounds *rounds, double per_s, int64_t *now_us, int coun
 
 static void a_busy_tracker_has_the_shortest_rounds(void **state) {
   (void)state;
-  struct rounds rounds;
-  int64_t now_us = 1000000;
-  rounds_init(&rounds, LEAST, MOST);
+  int64_t now_us = START;
+  struct rounds rounds = start(LEAST, MOST);
   run(&rounds, 20000, &now_us, 100);
   assert_int_equal(rounds.length_us, LEAST);
 }
@@ -41,9 +47,8 @@ static void a_busy_tracker_has_the_shortest_rounds(void **state) {
 static void with_less_to_do_a_round_brings_as_many(void **state) {
   (void)state;
   for (double per_s = 4000; per_s >= 500; per_s /= 2) {
-    struct rounds rounds;
-    int64_t now_us = 1000000;
-    rounds_init(&rounds, LEAST, MOST);
+    int64_t now_us = START;
+    struct rounds rounds = start(LEAST, MOST);
     double brought = run(&rounds, per_s, &now_us, 400);
     assert_true(brought > ROUND_UPDATES * 0.85 && brought < ROUND_UPDATES * 1.15);
   }
@@ -51,9 +56,8 @@ static void with_less_to_do_a_round_brings_as_many(void **state) {
 
 static void with_little_to_do_no_round_is_longer_than_the_most(void **state) {
   (void)state;
-  struct rounds rounds;
-  int64_t now_us = 1000000;
-  rounds_init(&rounds, LEAST, MOST);
+  int64_t now_us = START;
+  struct rounds rounds = start(LEAST, MOST);
   run(&rounds, 200, &now_us, 100);
   assert_int_equal(rounds.length_us, MOST);
 }
@@ -61,9 +65,8 @@ static void with_little_to_do_no_round_is_longer_than_the_most(void **state) {
 static void where_waiting_would_save_nothing_rounds_are_short(void **state) {
   (void)state;
   for (double per_s = 1; per_s < 100; per_s *= 2) {
-    struct rounds rounds;
-    int64_t now_us = 1000000;
-    rounds_init(&rounds, LEAST, MOST);
+    int64_t now_us = START;
+    struct rounds rounds = start(LEAST, MOST);
     run(&rounds, per_s, &now_us, 100);
     assert_int_equal(rounds.length_us, LEAST);
   }
@@ -71,9 +74,8 @@ static void where_waiting_would_save_nothing_rounds_are_short(void **state) {
 
 static void what_goes_with_rounds_is_stretched_like_them(void **state) {
   (void)state;
-  struct rounds rounds;
-  int64_t now_us = 1000000;
-  rounds_init(&rounds, LEAST, MOST);
+  int64_t now_us = START;
+  struct rounds rounds = start(LEAST, MOST);
   run(&rounds, 20000, &now_us, 100);
   assert_int_equal(rounds_stretch_ms(&rounds, 20), 20);
   run(&rounds, 200, &now_us, 100);
@@ -82,9 +84,8 @@ static void what_goes_with_rounds_is_stretched_like_them(void **state) {
 
 static void it_is_quick_to_notice_the_end_of_a_silence(void **state) {
   (void)state;
-  struct rounds rounds;
-  int64_t now_us = 1000000;
-  rounds_init(&rounds, LEAST, MOST);
+  int64_t now_us = START;
+  struct rounds rounds = start(LEAST, MOST);
   run(&rounds, 1, &now_us, 100);
   now_us += 3600000000;
   int64_t begun_us = now_us;
@@ -95,13 +96,12 @@ static void it_is_quick_to_notice_the_end_of_a_silence(void **state) {
 
 static void the_least_may_be_nothing_and_the_most_the_least(void **state) {
   (void)state;
-  struct rounds rounds;
-  int64_t now_us = 1000000;
-  rounds_init(&rounds, 0, MOST);  // none at all
+  int64_t now_us = START;
+  struct rounds rounds = start(0, MOST);  // none at all
   run(&rounds, 1000, &now_us, 100);
   assert_int_equal(rounds.length_us, 0);
   assert_int_equal(rounds_stretch_ms(&rounds, 20), 20);
-  rounds_init(&rounds, LEAST, 0);
+  rounds = start(LEAST, 0);
   run(&rounds, 100, &now_us, 100);
   assert_int_equal(rounds.length_us, LEAST);
 }
